@@ -1,0 +1,127 @@
+"""The command ``cxr``: one subcommand a stage, made from the signature of the stage's function.
+
+A parameter ``manifest: Path`` becomes ``--manifest FILE``; a dictionary is given as JSON. So a stage is a plain
+function, and whatever it does can be called from other code just as well.
+"""
+
+import argparse
+import errno
+import importlib
+import inspect
+import json
+import logging
+import sys
+import traceback
+import types
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from cxr.errors import InputError
+
+# Imported only when called, so that no command pays for another's imports.
+COMMANDS = {
+    "images": "cxr.sources:provide_images",
+    "manifest": "cxr.manifest:write_manifest",
+    "split": "cxr.split:write_split",
+    "arrays": "cxr.arrays:write_arrays",
+    "normalisation": "cxr.normalisation:write_normalisation",
+    "train": "cxr.training:train",
+    "evaluate": "cxr.metrics:write_metrics",
+    "examples": "cxr.transforms:write_examples",
+    "figures": "cxr.figures:write_figures",
+    "report": "cxr.report:write_report",
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code: 0, or 2 after a sentence on standard error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(prog="cxr", description="Regenerate and check arXiv:2303.10601, stage by stage.")
+    parser.add_argument("--log", type=Path, help="also write messages and tracebacks to this file")
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    chosen = next((word for word in given if word in COMMANDS), None)
+    for name, target in COMMANDS.items():
+        if name == chosen:
+            _add_parameters(subparsers, name, _load(target))
+        else:
+            subparsers.add_parser(name, help=f"{target.replace(':', '.')}", add_help=False)
+    options = vars(parser.parse_args(given))
+    log, command = options.pop("log"), options.pop("command")
+    _start_logging(log)
+    try:
+        _load(COMMANDS[command])(**options)
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None:
+            logging.getLogger("cxr").exception("cxr %s failed", command)
+            return 1
+        if log:
+            with log.open("a", encoding="utf-8") as stream:
+                traceback.print_exc(file=stream)
+        print(f"cxr {command}: {sentence}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _load(target: str) -> Callable[..., None]:
+    module, function = target.split(":")
+    loaded: Callable[..., None] = getattr(importlib.import_module(module), function)
+    return loaded
+
+
+def _add_parameters(subparsers: Any, name: str, function: Callable[..., None]) -> None:
+    documentation = inspect.getdoc(function) or ""
+    parser = subparsers.add_parser(
+        name, description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    hints = get_type_hints(function)
+    for parameter in inspect.signature(function).parameters.values():
+        options: dict[str, Any] = {"required": parameter.default is inspect.Parameter.empty}
+        if not options["required"]:
+            options["default"] = parameter.default
+        kind = _without_none(hints[parameter.name])
+        if kind is bool:
+            options["action"] = argparse.BooleanOptionalAction
+        elif get_origin(kind) is list:
+            options |= {"type": get_args(kind)[0], "nargs": "+"}
+        else:
+            options["type"] = _json if get_origin(kind) is dict else kind
+        parser.add_argument(f"--{parameter.name.replace('_', '-')}", **options)
+
+
+def _without_none(hint: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        return next(kind for kind in get_args(hint) if kind is not type(None))
+    return hint
+
+
+def _json(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise argparse.ArgumentTypeError(f"not valid JSON: {error}") from None
+
+
+def _start_logging(log: Path | None) -> None:
+    handlers: list[logging.Handler] = [logging.StreamHandler(sys.stderr)]
+    if log:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
+        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.WARNING, handlers=handlers, format="%(message)s")
+    logging.getLogger("cxr").setLevel(logging.INFO)
+
+
+def _sentence(error: Exception) -> str | None:
+    """The sentence for an error that a user can mend, or None for a defect of the program."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        where = f" for {error.filename}" if error.filename else ""
+        return f"there is no room on the disk{where} ({error.strerror}); free some space and run it again."
+    if isinstance(error, FileNotFoundError) and error.filename:
+        return f"{error.filename} does not exist; name a file that does, or make it first."
+    if isinstance(error, PermissionError):
+        return f"no permission for {error.filename}; change its permissions or choose another folder."
+    return None
