@@ -1,0 +1,122 @@
+"""Configs and the data of paper/: what is accepted, what is refused, and with which words."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxr.errors import InputError
+from cxr.schema import REPOSITORY, read_yaml
+from cxr.study import PAPER, Study, listing_digest, read_experiments, read_protocol
+
+DEMO = read_yaml(REPOSITORY / "config" / "demo.yaml")
+
+
+@pytest.mark.parametrize("name", ["config", "demo", "dev"])
+def test_shipped_configs_are_valid(name: str) -> None:
+    study = Study.from_config(read_yaml(REPOSITORY / "config" / f"{name}.yaml"))
+    assert study.results == f"results/{study.config['name']}"
+    for protocol in study.protocols:
+        for experiment in study.experiments:
+            assert set(study.arrays_of(experiment, protocol)) <= set(study.all_arrays())
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    config = copy.deepcopy(DEMO)
+    *parents, last = path.split(".")
+    place = config
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("imagesize", 64, ["'imagesize'", "did you mean 'image_size'?"]),
+        ("data.phantom.sed", 1, ["'data.phantom'", "'sed'", "did you mean 'seed'?"]),
+        ("zzz", 1, ["'zzz'", "known keys are name,"]),
+        ("device", "cudaa", ["'device'", "did you mean 'cuda'?"]),
+        ("seeds", "42", ["'seeds'"]),
+        ("seeds", [1, 1], ["'seeds'"]),
+        ("image_size", 50, ["'image_size'", "16"]),
+        ("experiments", ["custm"], ["'custm'", "did you mean 'custom'?"]),
+        ("protocols", ["publishd"], ["'publishd'", "did you mean 'published'?"]),
+        ("name", "../x", ["'name'"]),
+        ("data.phantom.counts.val.NORMAL", 0, ["NORMAL", "minimum"]),
+    ],
+)
+def test_bad_configs_are_one_sentence(path: str, value: Any, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        Study.from_config(changed(path, value))
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_missing_key_is_named() -> None:
+    config = {key: value for key, value in DEMO.items() if key != "device"}
+    with pytest.raises(InputError, match="'device' is missing"):
+        Study.from_config(config)
+
+
+def test_folder_names_an_environment_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study = Study.from_config(read_yaml(REPOSITORY / "config" / "dev.yaml"))
+    monkeypatch.delenv("CXR_DATA", raising=False)
+    with pytest.raises(InputError, match=r"'\$CXR_DATA', an environment variable"):
+        study.image_source()
+    monkeypatch.setenv("CXR_DATA", str(tmp_path / "missing"))
+    with pytest.raises(InputError, match="missing' does not exist"):
+        study.image_source()
+    monkeypatch.setenv("CXR_DATA", str(tmp_path))
+    assert study.image_source()["folder"] == str(tmp_path)
+
+
+def test_listing_digest_sees_files_and_sizes_and_no_touch(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    image = tmp_path / "train" / "a.jpeg"
+    image.write_bytes(b"12")
+    first = listing_digest(tmp_path)
+    image.touch()
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    assert listing_digest(tmp_path) == first
+    image.write_bytes(b"123")
+    second = listing_digest(tmp_path)
+    image.rename(image.with_name("b.jpeg"))
+    assert len({first, second, listing_digest(tmp_path)}) == 3
+
+
+def test_run_settings_hold_everything_that_decides_a_run() -> None:
+    settings = Study.from_config(read_yaml(REPOSITORY / "config" / "config.yaml")).run_settings(
+        "custom", "published", 42
+    )
+    assert settings["epochs"] == 25 and settings["batch_size"] == 10 and settings["pixel_divisor"] == 225
+    assert settings["transforms"]["T4"] == [{"resize": 1.25}, {"crop": 1.0}, {"mirror": 0.5}, {"rotate": [-5, 5]}]
+    limited = Study.from_config(changed("max_epochs", 3)).run_settings("custom", "published", 42)
+    assert limited["epochs"] == 3
+
+
+def test_published_arrays_are_224_and_280() -> None:
+    study = Study.from_config(read_yaml(REPOSITORY / "config" / "config.yaml"))
+    assert study.arrays_of("custom", "published") == ["224px", "280px"]
+    assert study.array_name(1.0, True) == "224px-antialias"
+
+
+def test_unknown_transform_is_refused(tmp_path: Path) -> None:
+    text = (PAPER / "experiments.yaml").read_text().replace("[T1, T2, T3, T4]", "[T1, T22]")
+    (tmp_path / "experiments.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"unknown transform 'T22'; did you mean 'T2'\?"):
+        read_experiments(tmp_path / "experiments.yaml")
+
+
+def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("name: demo\n  data: [")
+    with pytest.raises(InputError, match=r"broken\.yaml line 2"):
+        read_yaml(tmp_path / "broken.yaml")
+
+
+def test_protocols_validate() -> None:
+    for file in (PAPER / "protocols").glob("*.yaml"):
+        assert read_protocol(file.stem)["title"]
