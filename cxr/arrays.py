@@ -1,0 +1,113 @@
+"""All images, decoded and resized once, in arrays that training maps into memory.
+
+A stored pixel is a 16-bit integer in units of 1/128 grey level, so 0 to 32640. Rounding to that unit moves a pixel by
+at most 1/256 of a grey level, 1.8e-5 after the study's division by 225: less than a tenth of what 16-bit floats lose
+near white. Images that have the wanted size already are stored exactly. Row i of an array is row i of ``manifest.csv``.
+"""
+
+import logging
+import os
+import re
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from PIL import Image
+
+from cxr.errors import InputError
+from cxr.files import read_json, written_whole
+from cxr.progress import progress
+
+# Stored units in one grey level: the largest power of two for which white (255) fits into a signed 16-bit integer.
+LEVEL = 128
+
+log = logging.getLogger(__name__)
+
+
+def grey_image(path: Path) -> npt.NDArray[np.uint8]:
+    """Return an image file as grey levels, shape (H, W), 0 to 255.
+
+    Colour is weighted by PIL's luma (notebook 1: ``convert("L")``), not averaged as the preprint says.
+
+    Raises:
+        InputError: the file cannot be read as an image.
+    """
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L"))
+    except (OSError, SyntaxError) as error:
+        raise InputError(f"{path} cannot be read as an image ({error}); replace it and run again.") from None
+
+
+def resized(grey: npt.NDArray[np.uint8], size: int, antialias: bool) -> npt.NDArray[np.int16]:
+    """Return an image of shape (size, size) in 1/128 grey levels, bilinear, the aspect ratio not kept.
+
+    The study's torchvision (before 0.17) did not anti-alias tensors; today's default does.
+    """
+    image = torch.from_numpy(grey.astype(np.float32))[None, None]
+    # Where nothing is to be resized, interpolation would still round: leave such images exact.
+    if image.shape[-2:] != (size, size):
+        image = torch.nn.functional.interpolate(
+            image, (size, size), mode="bilinear", align_corners=False, antialias=antialias
+        )
+    return image[0, 0].mul(LEVEL).round().clamp(0, 255 * LEVEL).to(torch.int16).numpy()
+
+
+def open_array(path: Path) -> npt.NDArray[np.int16]:
+    """Map an array of this module into memory, read-only: shape (N, size, size)."""
+    array: npt.NDArray[np.int16] = np.load(path, mmap_mode="r")
+    return array
+
+
+def parse_name(path: Path) -> tuple[int, bool]:
+    """Return size and anti-aliasing of an array by its file name: ``280px.npy``, ``224px-antialias.npy``."""
+    match = re.fullmatch(r"(\d+)px(-antialias)?", path.stem)
+    if match is None:
+        raise InputError(f"{path}: an array's name is like 224px.npy or 224px-antialias.npy.")
+    return int(match[1]), match[2] is not None
+
+
+def write_arrays(manifest: Path, cohort: Path, arrays: list[Path], threads: int = 1) -> None:
+    """Decode every image of the manifest once and write it at each size.
+
+    Args:
+        manifest: ``manifest.csv``.
+        cohort: ``cohort.json``, whose ``root`` holds the images.
+        arrays: files to write, named by size: ``224px.npy``, ``280px.npy``, ``224px-antialias.npy``.
+        threads: how many images are worked on at once (decoding and resizing release the interpreter's lock).
+
+    Raises:
+        InputError: an image cannot be read, or the file names are not understood.
+        OSError: the disk is full; nothing is left behind.
+    """
+    root = Path(read_json(cohort)["root"])
+    paths = [root / path for path in pd.read_csv(manifest)["path"]]
+    kinds = [parse_name(path) for path in arrays]
+    # Threads share the cores; torch's own threads would only compete with them.
+    torch.set_num_threads(1)
+    with ExitStack() as stack:
+        parts = [stack.enter_context(written_whole(path)) for path in arrays]
+        opened = [_reserve(part, (len(paths), size, size)) for part, (size, _) in zip(parts, kinds, strict=True)]
+
+        def fill(row: int) -> None:
+            grey = grey_image(paths[row])
+            for array, (size, antialias) in zip(opened, kinds, strict=True):
+                array[row] = resized(grey, size, antialias)
+
+        with ThreadPoolExecutor(threads) as pool:
+            for _ in progress(pool.map(fill, range(len(paths))), len(paths), "images", "arrays"):
+                pass
+        for array in opened:
+            array.flush()
+
+
+def _reserve(path: Path, shape: tuple[int, int, int]) -> np.memmap:
+    array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
+    # Blocks are claimed now: a full disk is then an error here and not a fatal signal at some write to the mapping.
+    with path.open("r+b") as stream:
+        os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
+    return array

@@ -1,0 +1,45 @@
+"""Fixtures shared by all tests."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+from cxr.files import write_json
+
+
+@pytest.fixture(scope="session")
+def real_images() -> Path:
+    """The folder of the real images, which CXR_DATA names; the test is skipped where there is none."""
+    folder = os.environ.get("CXR_DATA")
+    if not folder:
+        pytest.skip("CXR_DATA names no folder with the real chest X-rays")
+    return Path(folder)
+
+
+@pytest.fixture
+def make_cohort(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
+    """Write grey noise images with manifest and cohort; PNEUMONIA is brighter, so that it can be learnt."""
+
+    def make(train: int = 12, held_out: int = 8, size: tuple[int, int] = (70, 60)) -> tuple[Path, Path]:
+        random = np.random.default_rng(0)
+        rows = []
+        for part, count in (("train", train), ("val", 2), ("test", held_out)):
+            for name, surplus, level in (("NORMAL", 0, 70), ("PNEUMONIA", 5, 150)):
+                for number in range(count + (surplus if part == "train" else 0)):
+                    path = f"{part}/{name}/{name[0].lower()}{number:03d}.png"
+                    file = tmp_path / "images" / path
+                    file.parent.mkdir(parents=True, exist_ok=True)
+                    pixels = random.normal(level, 40, size).clip(0, 255).astype(np.uint8)
+                    Image.fromarray(pixels).save(file)
+                    rows.append((path, name, part, f"{part}{number}", f"{part}{name}{number}"))
+        columns = ["path", "class", "official_split", "patient_coarse", "patient_fine"]
+        pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
+        write_json(tmp_path / "cohort.json", {"root": str(tmp_path / "images")})
+        return tmp_path / "manifest.csv", tmp_path / "cohort.json"
+
+    return make
