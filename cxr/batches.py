@@ -1,0 +1,91 @@
+"""Batches of transformed, normalised images, made on the training device from the arrays.
+
+Everything random in an epoch is drawn from generators that are seeded with (seed, epoch, purpose). So an epoch can be
+made again without the ones before it, and a continued run meets the same images in the same order.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from cxr.transforms import apply_steps, draws_of, load_images, resize_of
+
+# Transforms run on so many images at once: enough to leave no time in launches, little enough to stay in memory.
+CHUNK = 512
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """The images of one set (train, validation or test) under one or several transforms.
+
+    Item i is image ``i % len(rows)`` under transform ``i // len(rows)``: with four transforms, every image
+    stands in the set four times.
+
+    Attributes:
+        rows: the images' rows in the arrays.
+        labels: their classes, 0 or 1.
+        transforms: the steps of each transform.
+        arrays: arrays of all images by side length in pixels.
+        channels: 1, or 3 to copy the grey channel.
+        settings: ``image_size``, ``pixel_divisor`` of a run, and ``mean``, ``std`` to normalise with.
+    """
+
+    rows: npt.NDArray[np.int64]
+    labels: npt.NDArray[np.int64]
+    transforms: Sequence[Sequence[Mapping[str, Any]]]
+    arrays: Mapping[int, npt.NDArray[np.int16]]
+    channels: int
+    image_size: int
+    pixel_divisor: float
+    mean: float
+    std: float
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.rows) * len(self.transforms)
+
+    def images(self, items: npt.NDArray[np.int64], uniforms: Tensor) -> Tensor:
+        """Return the images of some items, normalised, shape (len(items), channels, image_size, image_size)."""
+        size = self.image_size
+        made = torch.empty(len(items), 1, size, size, device=self.device)
+        which = items // len(self.rows)
+        for index, steps in enumerate(self.transforms):
+            places = np.flatnonzero(which == index)
+            if len(places) == 0:
+                continue
+            array = self.arrays[resize_of(steps, size)]
+            rows = self.rows[items[places] % len(self.rows)]
+            chosen = torch.from_numpy(places)
+            images = load_images(array, rows, self.pixel_divisor, self.device)
+            made[chosen.to(self.device)] = apply_steps(images, uniforms[chosen].to(self.device), steps, size)
+        return made.sub_(self.mean).div_(self.std).expand(-1, self.channels, -1, -1)
+
+    def batches(self, batch_size: int, generator: torch.Generator, shuffle: bool) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield all items once as (images, labels), the last batch with what is left.
+
+        Args:
+            batch_size: images in a batch.
+            generator: a CPU generator; it gives the order first, and then every image's draws.
+            shuffle: whether the order is drawn, or that of the items.
+        """
+        order = torch.randperm(len(self), generator=generator) if shuffle else torch.arange(len(self))
+        # One row of draws for each item, all at once: they do not depend on how the items are grouped.
+        uniforms = torch.rand(len(self), max(map(draws_of, self.transforms)), generator=generator)
+        items = order.numpy()
+        step = max(CHUNK // batch_size, 1) * batch_size
+        for start in range(0, len(items), step):
+            part = items[start : start + step]
+            images = self.images(part, uniforms[order[start : start + step]])
+            labels = torch.from_numpy(self.labels[part % len(self.rows)]).to(self.device)
+            yield from zip(torch.split(images, batch_size), torch.split(labels, batch_size), strict=True)
+
+
+def generator_for(seed: int, epoch: int, purpose: int) -> torch.Generator:
+    """Return a CPU generator for one purpose (0 training, 1 validation, 2 network) in one epoch of one run."""
+    words = np.random.SeedSequence([seed, epoch, purpose]).generate_state(2, np.uint32)
+    return torch.Generator().manual_seed(int(words[0]) << 32 | int(words[1]))

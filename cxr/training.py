@@ -1,0 +1,293 @@
+"""Train one network under one protocol with one seed, and predict: a run."""
+
+import json
+import logging
+import math
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor, nn
+
+from cxr.arrays import open_array
+from cxr.batches import ImageSet, generator_for
+from cxr.errors import InputError
+from cxr.files import read_json, write_json, written_whole
+from cxr.models import accelerator, build_model, parameter_counts
+from cxr.progress import clock
+from cxr.provenance import peak_memory_mib, provenance
+
+log = logging.getLogger(__name__)
+
+TRAINING, VALIDATION, NETWORK = range(3)
+SETS = ("train", "validation", "test")
+
+
+def train(
+    settings: dict[str, Any],
+    manifest: Path,
+    split: Path,
+    preprocessing: Path,
+    arrays: list[Path],
+    run: Path,
+    threads: int = 1,
+) -> None:
+    """Train a network, keep the epoch with the first strictly best validation accuracy, and predict with it.
+
+    A run that was killed continues after its last whole epoch, and ends with the same bytes as one never killed (CPU).
+
+    Args:
+        settings: of ``Study.run_settings``.
+        manifest: ``manifest.csv``.
+        split: ``split.csv`` of the protocol.
+        preprocessing: ``preprocessing.json`` of the protocol, for the normalisation constants.
+        arrays: the arrays that the transforms start from.
+        run: the folder for ``history.csv`` (``epoch, learning_rate, train_loss, train_accuracy, val_loss,
+            val_accuracy``), ``predictions.csv``, ``checkpoint.pt`` (state_dict of the kept epoch) and ``run.json``.
+        threads: CPU threads; sums over threads differ in the last bits, so the number is kept in ``run.json``.
+
+    Raises:
+        InputError: CUDA is not there, memory does not suffice, or the loss is not finite.
+    """
+    device = accelerator(settings["device"])
+    torch.set_num_threads(threads)
+    torch.use_deterministic_algorithms(settings["deterministic"])
+    sets = _image_sets(settings, pd.read_csv(manifest), pd.read_csv(split), read_json(preprocessing), arrays, device)
+    started = datetime.now(UTC)
+    state_file = run / "unfinished.pt"
+    try:
+        state = _fit(settings, sets, device, state_file)
+    except torch.OutOfMemoryError:
+        raise InputError(
+            f"{run}: the GPU's memory does not suffice for batches of {settings['batch_size']} images of "
+            f"{settings['image_size']} px; let fewer runs share the GPU, or lower image_size in the config."
+        ) from None
+    network = build_model(settings["model"], settings["image_size"]).to(device)
+    network.load_state_dict(state["best_weights"])
+    predictions = pd.concat([_predictions(network, sets[name], name) for name in ("validation", "test")])
+    patients = pd.read_csv(manifest).set_index("path")[["patient_coarse", "patient_fine"]]
+    paths = pd.read_csv(split).groupby("set")["path"].apply(list)
+    predictions.insert(0, "path", paths["validation"] + paths["test"])
+    predictions = predictions.join(patients, on="path")[
+        ["path", "set", "label", "patient_coarse", "patient_fine", "probability", "predicted"]
+    ]
+    _save(state["best_weights"], run / "checkpoint.pt")
+    with written_whole(run / "history.csv") as part:
+        pd.DataFrame(state["history"]).to_csv(part, index=False, float_format="%.9g")
+    with written_whole(run / "predictions.csv") as part:
+        # Nine significant digits give every float32 back exactly.
+        predictions.to_csv(part, index=False, float_format="%.9g")
+    inputs = {"manifest": manifest, "split": split, "preprocessing": preprocessing}
+    write_json(
+        run / "run.json",
+        {
+            "settings": settings,
+            "seed": settings["seed"],
+            "best_epoch": state["best_epoch"],
+            "best_val_accuracy": state["best_accuracy"],
+            "parameters": parameter_counts(network),
+            "weights": {"origin": "random", "seed": settings["seed"]},
+            "training_images": len(sets["train"]),
+            "steps_per_epoch": math.ceil(len(sets["train"]) / settings["batch_size"]),
+            "started": started.isoformat(timespec="seconds"),
+            "epoch_seconds": [round(seconds, 3) for seconds in state["epoch_seconds"]],
+            "wall_seconds": round(sum(state["epoch_seconds"]), 3),
+            "peak_memory_mib": peak_memory_mib(),
+            "device": _device_facts(device, threads),
+            **provenance(inputs),
+        },
+    )
+    state_file.unlink(missing_ok=True)
+
+
+def _image_sets(
+    settings: Mapping[str, Any],
+    manifest: pd.DataFrame,
+    split: pd.DataFrame,
+    preprocessing: Mapping[str, Any],
+    arrays: list[Path],
+    device: torch.device,
+) -> dict[str, ImageSet]:
+    row_of = pd.Series(np.arange(len(manifest)), index=manifest["path"])
+    by_size = {(array := open_array(path)).shape[-1]: array for path in arrays}
+    steps = settings["transforms"]
+    under = {name: [steps[settings["evaluation_transform"]]] for name in SETS}
+    under["train"] = [steps[name] for name in settings["training_set"]]
+    members = {name: split[split["set"] == name] for name in SETS}
+    return {
+        name: ImageSet(
+            rows=row_of[members[name]["path"]].to_numpy(),
+            labels=members[name]["label"].to_numpy(),
+            transforms=under[name],
+            arrays=by_size,
+            channels=settings["model"]["input_channels"],
+            image_size=settings["image_size"],
+            pixel_divisor=settings["pixel_divisor"],
+            mean=preprocessing["normalisation"]["mean"],
+            std=preprocessing["normalisation"]["std"],
+            device=device,
+        )
+        for name in SETS
+    }
+
+
+def _fit(
+    settings: Mapping[str, Any], sets: Mapping[str, ImageSet], device: torch.device, state_file: Path
+) -> dict[str, Any]:
+    """Train for all epochs, or for those that an interrupted run left; return the state after the last."""
+    seed = settings["seed"]
+    torch.manual_seed(seed)
+    network = build_model(settings["model"], settings["image_size"]).to(device)
+    optimizer = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"])
+    scheduler = torch.optim.lr_scheduler.StepLR(optimizer, settings["lr_step"], settings["lr_gamma"])
+    state = _unfinished(state_file, settings)
+    if state:
+        network.load_state_dict(state["network"])
+        optimizer.load_state_dict(state["optimizer"])
+        scheduler.load_state_dict(state["scheduler"])
+        log.info("%s: continues after epoch %d", _name(settings), len(state["history"]))
+    else:
+        state = {"history": [], "epoch_seconds": [], "best_accuracy": -1.0, "best_epoch": 0, "best_weights": {}}
+    for epoch in range(len(state["history"]) + 1, settings["epochs"] + 1):
+        begun = time.monotonic()
+        # Dropout draws from torch's global generators.
+        torch.manual_seed(generator_for(seed, epoch, NETWORK).initial_seed())
+        rate = optimizer.param_groups[0]["lr"]
+        train_loss, train_accuracy, last_loss = _train_epoch(network, optimizer, sets["train"], settings, epoch)
+        scheduler.step()
+        val_loss, val_accuracy = _validate(network, sets["validation"], settings, epoch)
+        if settings["validation_loss"] == "last_training_batch":
+            val_loss = last_loss
+        state["history"].append(
+            {
+                "epoch": epoch,
+                "learning_rate": rate,
+                "train_loss": train_loss,
+                "train_accuracy": train_accuracy,
+                "val_loss": val_loss,
+                "val_accuracy": val_accuracy,
+            }
+        )
+        if val_accuracy > state["best_accuracy"]:
+            state |= {"best_accuracy": val_accuracy, "best_epoch": epoch}
+            state["best_weights"] = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
+        seconds = time.monotonic() - begun
+        state["epoch_seconds"].append(seconds)
+        _save(
+            {
+                **state,
+                "settings": json.dumps(settings, sort_keys=True),
+                "network": network.state_dict(),
+                "optimizer": optimizer.state_dict(),
+                "scheduler": scheduler.state_dict(),
+            },
+            state_file,
+        )
+        left = (settings["epochs"] - epoch) * float(np.mean(state["epoch_seconds"]))
+        log.info(
+            "%s: epoch %d of %d, validation accuracy %.4f, %.0f images/s, %s left",
+            *(_name(settings), epoch, settings["epochs"], val_accuracy, len(sets["train"]) / seconds, clock(left)),
+        )
+    return state
+
+
+def _save(content: Any, path: Path) -> None:
+    # Given a path, torch.save writes its name into the archive; given a stream, equal content is equal bytes.
+    with written_whole(path) as part, part.open("wb") as stream:
+        torch.save(content, stream)
+
+
+def _unfinished(state_file: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The state that an interrupted run of the same settings left, or an empty dictionary."""
+    if not state_file.exists():
+        return {}
+    state: dict[str, Any] = torch.load(state_file, weights_only=True)
+    return state if state["settings"] == json.dumps(settings, sort_keys=True) else {}
+
+
+def _train_epoch(
+    network: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    images: ImageSet,
+    settings: Mapping[str, Any],
+    epoch: int,
+) -> tuple[float, float, float]:
+    """One pass over the training images; return mean loss and accuracy of the batches, and the last batch's loss."""
+    network.train()
+    batches = images.batches(settings["batch_size"], generator_for(settings["seed"], epoch, TRAINING), shuffle=True)
+    outcomes = []
+    for batch, labels in batches:
+        optimizer.zero_grad()
+        logits = network(batch)
+        loss = nn.functional.cross_entropy(logits, labels)
+        loss.backward()
+        optimizer.step()
+        outcomes.append(_outcome(logits, labels, loss))
+    losses, correct, counts = torch.stack(outcomes).cpu().unbind(1)
+    if not losses.isfinite().all():
+        first = int((~losses.isfinite()).nonzero()[0])
+        raise InputError(
+            f"{_name(settings)}: the loss is not finite in epoch {epoch}, batch {first + 1} of {len(losses)}; lower "
+            f"the learning rate, or look for images without contrast."
+        )
+    return float(losses.mean()), _accuracy(correct, counts, settings), float(losses[-1])
+
+
+@torch.no_grad()
+def _validate(network: nn.Module, images: ImageSet, settings: Mapping[str, Any], epoch: int) -> tuple[float, float]:
+    """Return cross entropy (a mean over images) and accuracy, the latter as the protocol counts it."""
+    network.eval()
+    batches = images.batches(settings["batch_size"], generator_for(settings["seed"], epoch, VALIDATION), shuffle=True)
+    outcomes = []
+    for batch, labels in batches:
+        logits = network(batch)
+        outcomes.append(_outcome(logits, labels, nn.functional.cross_entropy(logits, labels)))
+    losses, correct, counts = torch.stack(outcomes).cpu().unbind(1)
+    return float((losses * counts).sum() / counts.sum()), _accuracy(correct, counts, settings)
+
+
+def _outcome(logits: Tensor, labels: Tensor, loss: Tensor) -> Tensor:
+    """Loss, number of right answers and number of images of a batch, kept on the device."""
+    right = (logits.argmax(1) == labels).sum()
+    return torch.stack([loss.detach().double(), right.double(), torch.full_like(right, len(labels)).double()])
+
+
+def _accuracy(correct: Tensor, counts: Tensor, settings: Mapping[str, Any]) -> float:
+    if settings["accuracy"] == "batch_mean":
+        return float((correct / counts).mean())
+    return float(correct.sum() / counts.sum())
+
+
+@torch.no_grad()
+def _predictions(network: nn.Module, images: ImageSet, name: str) -> pd.DataFrame:
+    """Probability of PNEUMONIA and the class with the largest logit, for every image in the split's order."""
+    network.eval()
+    batches = images.batches(64, generator_for(0, 0, VALIDATION), shuffle=False)
+    logits = torch.cat([network(batch).cpu() for batch, _ in batches])
+    return pd.DataFrame(
+        {
+            "set": name,
+            "label": images.labels,
+            "probability": logits.softmax(1)[:, 1].numpy(),
+            "predicted": logits.argmax(1).numpy(),
+        }
+    )
+
+
+def _name(settings: Mapping[str, Any]) -> str:
+    return f"{settings['experiment']}/{settings['protocol']}/seed-{settings['seed']}"
+
+
+def _device_facts(device: torch.device, threads: int) -> dict[str, Any]:
+    if device.type == "cuda":
+        return {
+            "name": torch.cuda.get_device_name(device),
+            "threads": threads,
+            "peak_memory_mib": round(torch.cuda.max_memory_allocated(device) / 2**20, 1),
+        }
+    return {"name": "CPU", "threads": threads}

@@ -1,0 +1,148 @@
+"""The study's image transforms, on batches, each image with its own random draw.
+
+Randomness enters as uniform numbers: a step takes the columns it needs and computes the same for the same numbers, on
+any device and in batches of any size. Images are float32 of shape (B, 1, H, W), before normalisation, 0 to
+255/pixel_divisor (1.13 in the study).
+
+The meaning of each step is torchvision's on tensors (RandomRotation with nearest neighbour and black outside,
+RandomHorizontalFlip, RandomCrop, ColorJitter), which the tests hold it against.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import torch
+from torch import Tensor
+
+from cxr.arrays import LEVEL, open_array
+from cxr.files import written_whole
+
+Steps = Sequence[Mapping[str, Any]]
+
+
+def mirror(images: Tensor, uniforms: Tensor, probability: float) -> Tensor:
+    """Mirror left to right those images whose uniform number is below ``probability``."""
+    return torch.where((uniforms[:, 0] < probability)[:, None, None, None], images.flip(-1), images)
+
+
+def rotate(images: Tensor, uniforms: Tensor, degrees: Sequence[float]) -> Tensor:
+    """Rotate counter-clockwise by an angle between ``degrees[0]`` and ``degrees[1]``; nearest neighbour, 0 outside."""
+    low, high = degrees
+    angle = torch.deg2rad(low + (high - low) * uniforms[:, 0])
+    height, width = images.shape[-2:]
+    # Output pixel centres about the image's centre, in pixels; the inverse rotation says where each comes from.
+    x = torch.arange(width, device=images.device, dtype=torch.float32) - (width - 1) / 2
+    y = torch.arange(height, device=images.device, dtype=torch.float32) - (height - 1) / 2
+    cosine, sine = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
+    from_x = cosine * x - sine * y[:, None]
+    from_y = sine * x + cosine * y[:, None]
+    grid = torch.stack([from_x / (width / 2), from_y / (height / 2)], dim=-1)
+    return torch.nn.functional.grid_sample(images, grid, mode="nearest", padding_mode="zeros", align_corners=False)
+
+
+def crop(images: Tensor, uniforms: Tensor, size: int) -> Tensor:
+    """Cut a window of ``size`` x ``size`` pixels, its corner drawn evenly from all places where it fits."""
+    height, width = images.shape[-2:]
+    top = (uniforms[:, 0] * (height - size + 1)).long().clamp(max=height - size)
+    left = (uniforms[:, 1] * (width - size + 1)).long().clamp(max=width - size)
+    window = torch.arange(size, device=images.device)
+    image = torch.arange(len(images), device=images.device)
+    rows, columns = top[:, None] + window, left[:, None] + window
+    return images[image[:, None, None], 0, rows[:, :, None], columns[:, None, :]][:, None]
+
+
+def jitter(images: Tensor, uniforms: Tensor, widths: Mapping[str, float]) -> Tensor:
+    """Change brightness and contrast by factors of 1 - w to 1 + w, in random order.
+
+    Each clamps to 0..1 as it is applied, although the study's pixels reach 1.13. Saturation, which the study names
+    too, has no effect on one channel.
+    """
+    brightness = 1 + widths["brightness"] * (2 * uniforms[:, 0] - 1)
+    contrast = 1 + widths["contrast"] * (2 * uniforms[:, 1] - 1)
+
+    def brighter(batch: Tensor) -> Tensor:
+        return (batch * brightness[:, None, None, None]).clamp(0, 1)
+
+    def contrasted(batch: Tensor) -> Tensor:
+        mean = batch.mean(dim=(1, 2, 3), keepdim=True)
+        return (mean + contrast[:, None, None, None] * (batch - mean)).clamp(0, 1)
+
+    brightness_first = (uniforms[:, 2] < 0.5)[:, None, None, None]
+    return torch.where(brightness_first, contrasted(brighter(images)), brighter(contrasted(images)))
+
+
+# How many uniform numbers an image needs for a step; `resize` is done when the arrays are made.
+DRAWS = {"resize": 0, "rotate": 1, "mirror": 1, "crop": 2, "jitter": 3}
+STEPS: dict[str, Callable[..., Tensor]] = {"rotate": rotate, "mirror": mirror, "jitter": jitter}
+
+
+def draws_of(steps: Steps) -> int:
+    """Return how many uniform numbers an image needs for a transform."""
+    return sum(DRAWS[name] for step in steps for name in step)
+
+
+def apply_steps(images: Tensor, uniforms: Tensor, steps: Steps, image_size: int) -> Tensor:
+    """Apply a transform's steps after its resize.
+
+    Args:
+        images: shape (B, 1, H, W), already at the size of the transform's resize.
+        uniforms: shape (B, draws_of(steps)), 0 <= u < 1, on the images' device.
+        steps: of ``paper/experiments.yaml``.
+        image_size: what crops are multiples of, in pixels.
+
+    Returns:
+        Shape (B, 1, image_size, image_size) for the study's transforms, not normalised.
+    """
+    column = 0
+    for step in steps:
+        ((name, value),) = step.items()
+        mine = uniforms[:, column : column + DRAWS[name]]
+        column += DRAWS[name]
+        if name == "crop":
+            images = crop(images, mine, round(value * image_size))
+        elif name != "resize":
+            images = STEPS[name](images, mine, value)
+    return images
+
+
+def resize_of(steps: Steps, image_size: int) -> int:
+    """Return the side length in pixels to which a transform resizes first."""
+    size: float = steps[0]["resize"] * image_size
+    return round(size)
+
+
+def load_images(
+    array: npt.NDArray[np.int16], rows: npt.NDArray[np.int64], divisor: float, device: torch.device
+) -> Tensor:
+    """Return rows of an array of ``cxr.arrays`` as float32 of shape (B, 1, H, W), 0 to 255/divisor, on ``device``."""
+    stored = torch.from_numpy(array[rows])
+    return stored.to(device, torch.float32).div_(LEVEL * divisor)[:, None]
+
+
+def write_examples(manifest: Path, split: Path, arrays: list[Path], settings: dict[str, Any], examples: Path) -> None:
+    """Write ``transforms.npz``: for each transform, three training images under it, shape (3, H, W), 0 (black) to 1.
+
+    Args:
+        manifest: ``manifest.csv``.
+        split: ``split.csv``.
+        arrays: the arrays of the sizes that the transforms start from.
+        settings: ``transforms`` (steps by name), ``image_size`` and ``seed``.
+        examples: the file to write.
+    """
+    row_of = pd.Series(range(len(names := pd.read_csv(manifest)["path"])), index=names)
+    train = pd.read_csv(split).query("set == 'train'")["path"]
+    rows = row_of[train.iloc[[0, len(train) // 2, len(train) - 1]]].to_numpy(np.int64)
+    by_size = {(array := open_array(path)).shape[-1]: array for path in arrays}
+    generator = torch.Generator().manual_seed(settings["seed"])
+    shown: dict[str, Any] = {}
+    for name, steps in settings["transforms"].items():
+        array = by_size[resize_of(steps, settings["image_size"])]
+        images = load_images(array, rows, 255, torch.device("cpu"))
+        uniforms = torch.rand(len(rows), draws_of(steps), generator=generator)
+        shown[name] = apply_steps(images, uniforms, steps, settings["image_size"])[:, 0].numpy()
+    with written_whole(examples) as part:
+        np.savez_compressed(part, **shown)
