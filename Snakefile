@@ -1,0 +1,36 @@
+# From chest X-rays to a paper. `snakemake --cores all` runs the demo; `--configfile config/config.yaml` runs the study.
+import json
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+# A --configfile on the command line takes the place of the demo's; --config KEY=VALUE changes a key of either.
+if "name" not in config:
+
+    configfile: "config/demo.yaml"
+
+
+from cxr.dependencies import source_files
+from cxr.study import Study
+
+study = Study.from_config(config)
+RESULTS = study.results
+
+
+include: "workflow/rules/data.smk"
+include: "workflow/rules/preprocess.smk"
+include: "workflow/rules/train.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/figures.smk"
+include: "workflow/rules/report.smk"
+
+
+localrules:
+    all,
+
+
+rule all:
+    default_target: True
+    input:
+        rules.report.output,

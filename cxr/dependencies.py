@@ -1,0 +1,33 @@
+"""Which source files a stage depends on, for Snakemake's ``input: code=``."""
+
+import ast
+from functools import cache
+from pathlib import Path
+
+from cxr.schema import REPOSITORY
+
+
+@cache
+def source_files(module: str) -> tuple[str, ...]:
+    """Return the files of a module and of all modules of this package that it imports, directly or not.
+
+    Args:
+        module: a module's name, such as ``cxr.training``.
+
+    Returns:
+        Paths relative to the repository, sorted. Files are parsed, never imported.
+    """
+    found: dict[str, Path] = {}
+    waiting = [module]
+    while waiting:
+        name = waiting.pop()
+        path = REPOSITORY / (name.replace(".", "/") + ".py")
+        if name in found or not path.is_file():
+            continue
+        found[name] = path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "cxr":
+                waiting += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            elif isinstance(node, ast.Import):
+                waiting += [alias.name for alias in node.names if alias.name.split(".")[0] == "cxr"]
+    return tuple(sorted(str(path.relative_to(REPOSITORY)) for path in found.values()))

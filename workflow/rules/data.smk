@@ -1,0 +1,43 @@
+# Images from anywhere, and the manifest in which all sources end.
+
+
+rule images:
+    input:
+        code=source_files("cxr.sources"),
+    output:
+        f"{RESULTS}/data/source.json",
+    log:
+        f"{RESULTS}/logs/images.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/images.tsv"
+    threads: 4
+    resources:
+        mem_mb=2000,
+        runtime=240,
+    params:
+        source=json.dumps(study.image_source()),
+        folder=f"{RESULTS}/data/images",
+    shell:
+        "python -m cxr --log {log} images --settings {params.source:q} --folder {params.folder}"
+        " --source {output} --threads {threads}"
+
+
+rule manifest:
+    input:
+        source=rules.images.output,
+        published="paper/published/results.json",
+        code=source_files("cxr.manifest"),
+    output:
+        manifest=f"{RESULTS}/data/manifest.csv",
+        cohort=f"{RESULTS}/data/cohort.json",
+    log:
+        f"{RESULTS}/logs/manifest.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/manifest.tsv"
+    threads: 8
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    shell:
+        "python -m cxr --log {log} manifest --source {input.source} --published {input.published}"
+        " --manifest {output.manifest} --cohort {output.cohort} --threads {threads}"

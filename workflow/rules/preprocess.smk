@@ -1,0 +1,68 @@
+# The sets of each protocol, all images in memory-mapped arrays, and the constants to normalise with.
+
+
+rule split:
+    input:
+        manifest=rules.manifest.output.manifest,
+        code=source_files("cxr.split"),
+    output:
+        f"{RESULTS}/preprocessing/{{protocol}}/split.csv",
+    log:
+        f"{RESULTS}/logs/{{protocol}}/split.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{protocol}}/split.tsv"
+    resources:
+        mem_mb=500,
+        runtime=5,
+    params:
+        settings=lambda wildcards: json.dumps(study.split_settings(wildcards.protocol)),
+    shell:
+        "python -m cxr --log {log} split --manifest {input.manifest} --settings {params.settings:q} --split {output}"
+
+
+rule arrays:
+    input:
+        manifest=rules.manifest.output.manifest,
+        cohort=rules.manifest.output.cohort,
+        code=source_files("cxr.arrays"),
+    output:
+        expand(f"{RESULTS}/arrays/{{array}}.npy", array=study.all_arrays()),
+    log:
+        f"{RESULTS}/logs/arrays.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/arrays.tsv"
+    threads: 8
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    shell:
+        "python -m cxr --log {log} arrays --manifest {input.manifest} --cohort {input.cohort}"
+        " --arrays {output} --threads {threads}"
+
+
+def array_at_image_size(wildcards):
+    antialias = study.protocols[wildcards.protocol]["resize_antialias"]
+    return f"{RESULTS}/arrays/{study.array_name(1.0, antialias)}.npy"
+
+
+rule normalisation:
+    input:
+        manifest=rules.manifest.output.manifest,
+        split=rules.split.output,
+        array=array_at_image_size,
+        published="paper/published/results.json",
+        code=source_files("cxr.normalisation"),
+    output:
+        f"{RESULTS}/preprocessing/{{protocol}}/preprocessing.json",
+    log:
+        f"{RESULTS}/logs/{{protocol}}/normalisation.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{protocol}}/normalisation.tsv"
+    resources:
+        mem_mb=3000,
+        runtime=10,
+    params:
+        settings=rules.split.params.settings,
+    shell:
+        "python -m cxr --log {log} normalisation --manifest {input.manifest} --split {input.split} --array {input.array}"
+        " --published {input.published} --settings {params.settings:q} --preprocessing {output}"
