@@ -28,27 +28,32 @@ LEVEL = 128
 log = logging.getLogger(__name__)
 
 
-def grey_image(path: Path) -> npt.NDArray[np.uint8]:
+def grey_image(path: Path, grey: str = "luma") -> npt.NDArray[np.float32]:
     """Return an image file as grey levels, shape (H, W), 0 to 255.
 
-    Colour is weighted by PIL's luma (notebook 1: ``convert("L")``), not averaged as the preprint says.
+    Args:
+        path: the image.
+        grey: ``luma`` weights colour as PIL does (notebook 1: ``convert("L")``); ``average`` is what the preprint says.
 
     Raises:
         InputError: the file cannot be read as an image.
     """
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("L"))
+            if grey == "average" and image.mode != "L":
+                averaged: npt.NDArray[np.float32] = np.asarray(image.convert("RGB"), np.float32).mean(axis=2)
+                return averaged
+            return np.asarray(image.convert("L"), np.float32)
     except (OSError, SyntaxError) as error:
         raise InputError(f"{path} cannot be read as an image ({error}); replace it and run again.") from None
 
 
-def resized(grey: npt.NDArray[np.uint8], size: int, antialias: bool) -> npt.NDArray[np.int16]:
+def resized(grey: npt.NDArray[np.float32], size: int, antialias: bool) -> npt.NDArray[np.int16]:
     """Return an image of shape (size, size) in 1/128 grey levels, bilinear, the aspect ratio not kept.
 
     The study's torchvision (before 0.17) did not anti-alias tensors; today's default does.
     """
-    image = torch.from_numpy(grey.astype(np.float32))[None, None]
+    image = torch.from_numpy(grey)[None, None]
     # Where nothing is to be resized, interpolation would still round: leave such images exact.
     if image.shape[-2:] != (size, size):
         image = torch.nn.functional.interpolate(
@@ -63,12 +68,12 @@ def open_array(path: Path) -> npt.NDArray[np.int16]:
     return array
 
 
-def parse_name(path: Path) -> tuple[int, bool]:
-    """Return size and anti-aliasing of an array by its file name: ``280px.npy``, ``224px-antialias.npy``."""
-    match = re.fullmatch(r"(\d+)px(-antialias)?", path.stem)
+def parse_name(path: Path) -> tuple[int, bool, str]:
+    """Return size, anti-aliasing and grey conversion of an array by its file name, such as ``224px-antialias.npy``."""
+    match = re.fullmatch(r"(\d+)px(-antialias)?(-average)?", path.stem)
     if match is None:
-        raise InputError(f"{path}: an array's name is like 224px.npy or 224px-antialias.npy.")
-    return int(match[1]), match[2] is not None
+        raise InputError(f"{path}: an array's name is like 224px.npy, 224px-antialias.npy or 224px-average.npy.")
+    return int(match[1]), match[2] is not None, "average" if match[3] else "luma"
 
 
 def write_arrays(manifest: Path, cohort: Path, arrays: list[Path], threads: int = 1) -> None:
@@ -91,12 +96,12 @@ def write_arrays(manifest: Path, cohort: Path, arrays: list[Path], threads: int 
     torch.set_num_threads(1)
     with ExitStack() as stack:
         parts = [stack.enter_context(written_whole(path)) for path in arrays]
-        opened = [_reserve(part, (len(paths), size, size)) for part, (size, _) in zip(parts, kinds, strict=True)]
+        opened = [_reserve(part, (len(paths), size, size)) for part, (size, _, _) in zip(parts, kinds, strict=True)]
 
         def fill(row: int) -> None:
-            grey = grey_image(paths[row])
-            for array, (size, antialias) in zip(opened, kinds, strict=True):
-                array[row] = resized(grey, size, antialias)
+            images = {grey: grey_image(paths[row], grey) for grey in {kind[2] for kind in kinds}}
+            for array, (size, antialias, grey) in zip(opened, kinds, strict=True):
+                array[row] = resized(images[grey], size, antialias)
 
         with ThreadPoolExecutor(threads) as pool:
             for _ in progress(pool.map(fill, range(len(paths))), len(paths), "images", "arrays"):

@@ -6,14 +6,14 @@ made again without the ones before it, and a continued run meets the same images
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from cxr.transforms import apply_steps, draws_of, load_images, resize_of
+from cxr.steps import Steps, draws_of, resize_of
+from cxr.transforms import apply_steps, load_images
 
 # Transforms run on so many images at once: enough to leave no time in launches, little enough to stay in memory.
 CHUNK = 512
@@ -27,18 +27,26 @@ class ImageSet:
     stands in the set four times.
 
     Attributes:
+        paths: the images' paths in the manifest.
         rows: the images' rows in the arrays.
         labels: their classes, 0 or 1.
         transforms: the steps of each transform.
         arrays: arrays of all images by side length in pixels.
+        aspects: width / height of every image in the arrays.
         channels: 1, or 3 to copy the grey channel.
-        settings: ``image_size``, ``pixel_divisor`` of a run, and ``mean``, ``std`` to normalise with.
+        image_size: side length in pixels at which networks see the images.
+        pixel_divisor: grey levels are divided by it.
+        mean: what is subtracted then,
+        std: and what is divided by.
+        device: where batches are made.
     """
 
+    paths: Sequence[str]
     rows: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
-    transforms: Sequence[Sequence[Mapping[str, Any]]]
+    transforms: Sequence[Steps]
     arrays: Mapping[int, npt.NDArray[np.int16]]
+    aspects: npt.NDArray[np.float32]
     channels: int
     image_size: int
     pixel_divisor: float
@@ -58,11 +66,12 @@ class ImageSet:
             places = np.flatnonzero(which == index)
             if len(places) == 0:
                 continue
-            array = self.arrays[resize_of(steps, size)]
+            array = self.arrays[round(resize_of(steps) * size)]
             rows = self.rows[items[places] % len(self.rows)]
             chosen = torch.from_numpy(places)
             images = load_images(array, rows, self.pixel_divisor, self.device)
-            made[chosen.to(self.device)] = apply_steps(images, uniforms[chosen].to(self.device), steps, size)
+            draws, aspects = uniforms[chosen].to(self.device), torch.from_numpy(self.aspects[rows]).to(self.device)
+            made[chosen.to(self.device)] = apply_steps(images, draws, steps, size, aspects)
         return made.sub_(self.mean).div_(self.std).expand(-1, self.channels, -1, -1)
 
     def batches(self, batch_size: int, generator: torch.Generator, shuffle: bool) -> Iterator[tuple[Tensor, Tensor]]:

@@ -26,6 +26,7 @@ COMMANDS = {
     "split": "cxr.split:write_split",
     "arrays": "cxr.arrays:write_arrays",
     "normalisation": "cxr.normalisation:write_normalisation",
+    "weights": "cxr.weights:write_weights",
     "train": "cxr.training:train",
     "evaluate": "cxr.metrics:write_metrics",
     "examples": "cxr.transforms:write_examples",

@@ -75,7 +75,11 @@ def read_predictions(path: Path) -> pd.DataFrame:
     return rows
 
 
-def write_metrics(predictions: Path, metrics: Path) -> None:
-    """Write ``metrics.json``: for each set of ``predictions.csv`` (validation, test) what ``metrics_of`` returns."""
-    rows = read_predictions(predictions)
-    write_json(metrics, {str(name): metrics_of(members) for name, members in rows.groupby("set", sort=False)})
+def write_metrics(predictions: list[Path], metrics: list[Path]) -> None:
+    """Write a ``metrics.json`` for each ``predictions.csv``: by set (validation, test) what ``metrics_of`` returns.
+
+    A run that was not run has predictions without rows, and its metrics are an empty object.
+    """
+    for source, target in zip(predictions, metrics, strict=True):
+        rows = read_predictions(source)
+        write_json(target, {str(name): metrics_of(members) for name, members in rows.groupby("set", sort=False)})

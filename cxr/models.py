@@ -1,10 +1,10 @@
 """The networks, built from the ``model`` of an experiment. This is the only place that knows architectures by name."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from cxr.errors import InputError, did_you_mean
@@ -45,25 +45,97 @@ class CustomCNN(nn.Module):
         return logits
 
 
-def build_model(model: Mapping[str, Any], image_size: int) -> nn.Module:
-    """Return the network of an experiment, its weights drawn from torch's global generator.
+def build_model(model: Mapping[str, Any], image_size: int, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
+    """Return the network of an experiment; what is not pretrained is drawn from torch's global generator.
 
     Args:
-        model: ``model`` of an experiment.
+        model: ``model`` of an experiment: backbone, first convolution, head, and which parameters train.
         image_size: side length of the images in pixels.
+        weights: state_dict of the whole backbone, loaded before the first convolution and the head are replaced.
 
     Raises:
-        InputError: the backbone is neither the study's own network nor one of torchvision's.
+        InputError: a layer or a pattern of ``model`` finds nothing in the network.
     """
-    backbone = model["backbone"]
+    network = build_backbone(model["backbone"], model["input_channels"], image_size)
+    if weights is not None:
+        network.load_state_dict(weights)
+    if "first_convolution" in model:
+        old = _layer(network, model["first_convolution"], nn.Conv2d, model["backbone"])
+        new = nn.Conv2d(
+            model["input_channels"],
+            *(old.out_channels, old.kernel_size, old.stride, old.padding),
+            bias=old.bias is not None,
+        )
+        network.set_submodule(model["first_convolution"], new)
+    if "head" in model:
+        head = model["head"]
+        old_head = _layer(network, head["layer"], nn.Linear, model["backbone"])
+        network.set_submodule(head["layer"], _head(old_head.in_features, head.get("hidden"), head.get("dropout", 0)))
+    if "trained" in model:
+        _fix_all_but(network, model["trained"], model["backbone"])
+    return network
+
+
+def build_backbone(backbone: str, input_channels: int, image_size: int) -> nn.Module:
+    """Return a network as it is before any transfer, with random weights.
+
+    Raises:
+        InputError: it is neither the study's own network nor one of torchvision's.
+    """
     if backbone == CUSTOM_CNN:
-        return CustomCNN(model["input_channels"], image_size)
+        return CustomCNN(input_channels, image_size)
+    # The import takes as long as torch's own, and the study's own network does without it.
+    import torchvision
+
     known = torchvision.models.list_models(module=torchvision.models)
     if backbone not in known:
         hint = did_you_mean(backbone, [*known, CUSTOM_CNN]) or "; torchvision.models lists them."
         raise InputError(f"paper/experiments.yaml: there is no network '{backbone}'{hint}")
     network: nn.Module = torchvision.models.get_model(backbone, weights=None)
     return network
+
+
+def _head(features: int, hidden: int | None, dropout: float) -> nn.Sequential:
+    """Two outputs, after dropout and one hidden layer where there is one.
+
+    The sources give the sizes, not the activation; ReLU has no parameters and is what notebook 1 uses everywhere.
+    """
+    layers: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
+    if hidden:
+        layers += [nn.Linear(features, hidden), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(hidden or features, 2))
+
+
+def _layer(network: nn.Module, name: str, kind: type[nn.Module], backbone: str) -> Any:
+    modules = dict(network.named_modules())
+    if not isinstance(modules.get(name), kind):
+        candidates = [found for found, module in modules.items() if isinstance(module, kind)]
+        hint = did_you_mean(name, candidates) or "."
+        raise InputError(f"paper/experiments.yaml: {backbone} has no {kind.__name__} layer '{name}'{hint}")
+    return modules[name]
+
+
+def _fix_all_but(network: nn.Module, patterns: list[str], backbone: str) -> None:
+    for pattern in patterns:
+        if not any(re.search(pattern, name) for name, _ in network.named_parameters()):
+            raise InputError(f"paper/experiments.yaml: no parameter of {backbone} matches the pattern '{pattern}'.")
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_(any(re.search(pattern, name) for pattern in patterns))
+
+
+def set_training_mode(network: nn.Module, fixed_batch_norm: str) -> None:
+    """Put the network in training mode, but batch normalisation that does not train in the protocol's mode.
+
+    Args:
+        network: of ``build_model``.
+        fixed_batch_norm: ``train`` lets fixed layers use batch statistics, as the study's code does; ``eval`` does not.
+    """
+    network.train()
+    if fixed_batch_norm == "eval":
+        for module in network.modules():
+            fixed = all(not parameter.requires_grad for parameter in module.parameters(recurse=False))
+            if isinstance(module, nn.modules.batchnorm._BatchNorm) and fixed:
+                module.eval()
 
 
 def parameter_counts(network: nn.Module) -> dict[str, int]:

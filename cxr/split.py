@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
 from cxr.errors import InputError
 from cxr.files import written_whole
@@ -17,16 +18,17 @@ CLASSES = ("NORMAL", "PNEUMONIA")
 def make_split(manifest: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Return the rows of the three sets in the order in which the protocol lists them.
 
-    As notebook 1 does it (cells on loading and on ``train_test_split``; reproduction facts 2.2 and 2.3): the official
-    test and val images are listed folder by folder, permuted by ``RandomState(seed).permutation`` and halved; the
-    larger class of the training set is reduced to the smaller by dropping ``DataFrame.sample(random_state=seed)`` rows.
+    As notebook 1 does it (cells on loading and on ``train_test_split``): the official test and val images are listed
+    folder by folder and shared between test and validation; the larger class of the training set is reduced to the
+    smaller by dropping ``DataFrame.sample(random_state=seed)`` of its rows.
 
     Args:
         manifest: rows of ``manifest.csv``.
         settings: ``split`` and ``downsampling`` of a protocol.
 
     Returns:
-        Columns ``path``, ``set`` (train, validation or test) and ``label`` (0 NORMAL, 1 PNEUMONIA).
+        Columns ``path``, ``set`` (train, validation, test, and official_test where the method scores that one, too)
+        and ``label`` (0 NORMAL, 1 PNEUMONIA).
 
     Raises:
         InputError: fewer than two images to share between validation and test.
@@ -39,17 +41,40 @@ def make_split(manifest: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFr
     held_out = [path for part in ("test", "val") for name in CLASSES for path in listed.get((part, name), [])]
     if len(held_out) < 2:
         raise InputError("test/ and val/ hold fewer than two images together, too few for a test and a validation set.")
-    order = np.random.RandomState(settings["split"]["seed"]).permutation(len(held_out))
-    half = len(held_out) // 2
+    class_of = manifest.set_index("path")["class"]
+    halves = HALVES[settings["split"]["method"]](held_out, manifest, settings["split"]["seed"])
     train = [path for name in CLASSES for path in listed.get(("train", name), [])]
     rows = pd.DataFrame(
-        [(path, "train") for path in train]
-        + [(held_out[row], "validation") for row in order[half:]]
-        + [(held_out[row], "test") for row in order[:half]],
+        [(path, "train") for path in train] + [(path, name) for name, paths in halves.items() for path in paths],
         columns=["path", "set"],
     )
-    rows["label"] = rows["path"].map(manifest.set_index("path")["class"]).map(CLASSES.index)
+    rows["label"] = rows["path"].map(class_of).map(CLASSES.index)
     return _downsampled(rows, settings["downsampling"]["seed"])
+
+
+def permuted_halves(held_out: list[str], manifest: pd.DataFrame, seed: int) -> dict[str, list[str]]:
+    """The study's: a permutation of the rows, its first half the test set, its second the validation set."""
+    order = np.random.RandomState(seed).permutation(len(held_out))
+    half = len(held_out) // 2
+    return {"validation": [held_out[row] for row in order[half:]], "test": [held_out[row] for row in order[:half]]}
+
+
+def grouped_halves(held_out: list[str], manifest: pd.DataFrame, seed: int) -> dict[str, list[str]]:
+    """Halves that share no patient by the coarse key, stratified by class; and the official test set beside them.
+
+    The official test set overlaps the validation set, which selects the epoch: its score is reported, not judged by.
+    """
+    facts = manifest.set_index("path").loc[held_out]
+    halves = StratifiedGroupKFold(n_splits=2, shuffle=True, random_state=seed)
+    validation, test = next(halves.split(held_out, facts["class"], facts["patient_coarse"]))
+    return {
+        "validation": [held_out[row] for row in validation],
+        "test": [held_out[row] for row in test],
+        "official_test": [path for path in held_out if facts.loc[path, "official_split"] == "test"],
+    }
+
+
+HALVES = {"permuted_halves": permuted_halves, "grouped_halves": grouped_halves}
 
 
 def _downsampled(rows: pd.DataFrame, seed: int) -> pd.DataFrame:

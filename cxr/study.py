@@ -3,6 +3,7 @@
 This is what the Snakefile knows of the study. It imports neither torch nor pandas, so that a dry-run stays quick.
 """
 
+import fnmatch
 import hashlib
 import os
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from typing import Any
 
 from cxr.errors import InputError, did_you_mean
 from cxr.schema import REPOSITORY, read_yaml, validate
+from cxr.steps import check_steps, resize_of
 
 PAPER = REPOSITORY / "paper"
 
@@ -40,7 +42,7 @@ class Study:
         """
         validate(dict(config), "config", f"config '{config.get('name', '?')}'")
         catalogue = read_experiments(PAPER / "experiments.yaml")
-        study = cls(config, catalogue, {name: read_protocol(name) for name in config["protocols"]})
+        study = cls(config, catalogue, {name: read_protocol(name, catalogue) for name in config["protocols"]})
         for experiment in study.experiments:
             if experiment not in catalogue["experiments"]:
                 hint = did_you_mean(experiment, catalogue["experiments"]) or "; paper/experiments.yaml lists them."
@@ -69,12 +71,7 @@ class Study:
         """
         source = dict(self.config["data"])
         if source["source"] == "folder":
-            folder = Path(os.path.expandvars(source["folder"])).expanduser()
-            if "$" in str(folder):
-                raise InputError(
-                    f"config '{self.config['name']}': data.folder is '{source['folder']}', an environment variable "
-                    f"that is not set; set it to the folder that holds train/, val/ and test/."
-                )
+            folder = expanded(source["folder"], f"config '{self.config['name']}': data.folder")
             if not folder.is_dir():
                 raise InputError(
                     f"data.folder '{folder}' does not exist; name the folder that holds train/, val/ and test/."
@@ -82,17 +79,31 @@ class Study:
             source |= {"folder": str(folder), "listing": listing_digest(folder)}
         return source
 
-    def array_name(self, scale: float, antialias: bool) -> str:
-        """The name of the array of all images at ``scale`` x image_size pixels: ``280px``, ``224px-antialias``."""
-        size = round(scale * self.config["image_size"])
-        return f"{size}px-antialias" if antialias else f"{size}px"
+    def array_name(self, scale: float, protocol: str) -> str:
+        """The name of the array of all images at ``scale`` x image_size: ``280px``, ``224px-antialias-average``."""
+        rules = self.protocols[protocol]
+        size = f"{round(scale * self.config['image_size'])}px"
+        antialias = "-antialias" if rules["resize_antialias"] else ""
+        return size + antialias + ("-average" if rules["grey"] == "average" else "")
 
     def arrays_of(self, experiment: str, protocol: str) -> list[str]:
         """The names of the arrays that a run reads: one for each size that its transforms start from."""
-        antialias = self.protocols[protocol]["resize_antialias"]
-        used = [*self.catalogue["experiments"][experiment]["training_set"], self.catalogue["evaluation_transform"]]
-        scales = {self.catalogue["transforms"][name]["steps"][0]["resize"] for name in used}
-        return [self.array_name(scale, antialias) for scale in sorted(scales)]
+        used = [*self.spec(experiment, protocol)["training_set"], self.catalogue["evaluation_transform"]]
+        transforms = self.transforms(protocol)
+        scales = {resize_of(transforms[name]["steps"]) for name in used}
+        return [self.array_name(scale, protocol) for scale in sorted(scales)]
+
+    def transforms(self, protocol: str) -> dict[str, Any]:
+        """The transforms of a protocol: those of the catalogue, or the protocol's own in their place."""
+        return {**self.catalogue["transforms"], **self.protocols[protocol].get("transforms", {})}
+
+    def spec(self, experiment: str, protocol: str) -> dict[str, Any]:
+        """An experiment with the settings that a protocol overrides."""
+        spec: dict[str, Any] = self.catalogue["experiments"][experiment]
+        for override in self.protocols[protocol].get("overrides", []):
+            if any(fnmatch.fnmatchcase(experiment, pattern) for pattern in override["experiments"]):
+                spec = merged(spec, override["settings"])
+        return spec
 
     def all_arrays(self) -> list[str]:
         """The names of all arrays that the config's runs read."""
@@ -101,7 +112,8 @@ class Study:
 
     def run_settings(self, experiment: str, protocol: str, seed: int) -> dict[str, Any]:
         """Everything that decides the result of a run, resolved; it is carried into ``run.json``."""
-        spec = self.catalogue["experiments"][experiment]
+        spec = self.spec(experiment, protocol)
+        transforms = self.transforms(protocol)
         rules = self.protocols[protocol]
         evaluation = self.catalogue["evaluation_transform"]
         used = dict.fromkeys([evaluation, *spec["training_set"]])
@@ -112,19 +124,57 @@ class Study:
             "model": dict(spec["model"]),
             "training_set": list(spec["training_set"]),
             "evaluation_transform": evaluation,
-            "transforms": {name: list(self.catalogue["transforms"][name]["steps"]) for name in used},
+            "transforms": {name: list(transforms[name]["steps"]) for name in used},
             "image_size": self.config["image_size"],
             "pixel_divisor": rules["pixel_divisor"],
             "batch_size": spec["batch_size"],
-            "epochs": min(spec["epochs"], self.config.get("max_epochs", spec["epochs"])),
+            "epochs": min(spec["epochs"], self._limit(experiment, "epochs", spec["epochs"])),
+            "training_rows": self._limit(experiment, "training_images", None),
             "learning_rate": spec["learning_rate"],
             "lr_step": spec["lr_step"],
             "lr_gamma": spec["lr_gamma"],
+            "fixed_batch_norm": rules["fixed_batch_norm"],
             "accuracy": rules["accuracy"],
             "validation_loss": rules["validation_loss"],
             "device": self.config["device"],
             "deterministic": self.config.get("deterministic", True),
+            "precision": self.config.get("precision", "float32"),
+            "channels_last": self.config.get("channels_last", False),
         }
+
+    def _limit(self, experiment: str, name: str, otherwise: Any) -> Any:
+        """The smallest limit that the config sets on an experiment."""
+        found = [
+            limit[name]
+            for limit in self.config.get("limits", [])
+            if name in limit and any(fnmatch.fnmatchcase(experiment, pattern) for pattern in limit["experiments"])
+        ]
+        return min(found, default=otherwise)
+
+    def weights_settings(self, backbone: str) -> dict[str, Any]:
+        """Where a backbone's pretrained weights come from: ``source`` torchvision, file (``path``, ``sha256``) or none.
+
+        Raises:
+            InputError: the file's path names an environment variable that is not set.
+        """
+        chosen = self.config.get("weights", {}).get(backbone, "none")
+        if isinstance(chosen, str):
+            return {"backbone": backbone, "source": chosen}
+        path = expanded(chosen["file"], f"config '{self.config['name']}': weights.{backbone}.file")
+        return {"backbone": backbone, "source": "file", "path": str(path), "sha256": chosen["sha256"]}
+
+    def families(self) -> dict[str, dict[str, Any]]:
+        """For each family whose experiments are all run, ``published`` of its experiments by id."""
+        found: dict[str, dict[str, Any]] = {}
+        for name, spec in self.catalogue["experiments"].items():
+            if "family" in spec:
+                found.setdefault(spec["family"], {})[name] = spec.get("published", {})
+        return {family: members for family, members in found.items() if set(members) <= set(self.experiments)}
+
+    def pretrained_backbone(self, experiment: str, protocol: str) -> str | None:
+        """The backbone whose pretrained weights a run starts from, or None for random weights."""
+        model = self.spec(experiment, protocol)["model"]
+        return model["backbone"] if model.get("weights", "none") != "none" else None
 
     def split_settings(self, protocol: str) -> dict[str, Any]:
         """Settings of the split and of the normalisation constants of one protocol."""
@@ -136,7 +186,7 @@ class Study:
             "pixel_divisor": rules["pixel_divisor"],
             "image_size": self.config["image_size"],
             "transforms_of_experiments": {
-                name: len(self.catalogue["experiments"][name]["training_set"]) for name in self.experiments
+                name: len(self.spec(name, protocol)["training_set"]) for name in self.experiments
             },
         }
 
@@ -151,8 +201,7 @@ def read_experiments(path: Path) -> dict[str, Any]:
     validate(catalogue, "experiments", str(path))
     transforms = catalogue["transforms"]
     for name, transform in transforms.items():
-        if "resize" not in transform["steps"][0]:
-            raise InputError(f"{path}: the first step of transform '{name}' must be a resize.")
+        check_steps(transform["steps"], f"{path}: transform '{name}'")
     for name, experiment in catalogue["experiments"].items():
         for used in experiment["training_set"]:
             if used not in transforms:
@@ -162,12 +211,18 @@ def read_experiments(path: Path) -> dict[str, Any]:
     return catalogue
 
 
-def read_protocol(name: str) -> dict[str, Any]:
+def read_protocol(name: str, catalogue: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """Read and check ``paper/protocols/<name>.yaml``.
 
+    Args:
+        name: the protocol.
+        catalogue: of ``read_experiments``, to check what the protocol overrides; read when not given.
+
     Raises:
-        InputError: there is no such protocol, or its schema is violated.
+        InputError: there is no such protocol, its schema is violated, or it names a row, a transform, an experiment or
+            a setting that does not exist.
     """
+    catalogue = catalogue or read_experiments(PAPER / "experiments.yaml")
     path = PAPER / "protocols" / f"{name}.yaml"
     if not path.exists():
         known = sorted(file.stem for file in path.parent.glob("*.yaml"))
@@ -175,7 +230,49 @@ def read_protocol(name: str) -> dict[str, Any]:
         raise InputError(f"there is no protocol '{name}' in paper/protocols{hint}")
     protocol: dict[str, Any] = read_yaml(path)
     validate(protocol, "protocol", str(path))
+    rows = read_yaml(PAPER / "discrepancies.yaml")
+    for row in (row for taken in protocol["takes"].values() for row in taken):
+        if row not in rows:
+            raise InputError(f"{path}: takes names an unknown row '{row}'{did_you_mean(row, rows) or '.'}")
+    overridden = {**catalogue, "transforms": {**catalogue["transforms"], **protocol.get("transforms", {})}}
+    for transform in protocol.get("transforms", {}):
+        if transform not in catalogue["transforms"]:
+            hint = did_you_mean(transform, catalogue["transforms"]) or "."
+            raise InputError(f"{path}: there is no transform '{transform}'{hint}")
+    experiments = dict(catalogue["experiments"])
+    for override in protocol.get("overrides", []):
+        for pattern in override["experiments"]:
+            found = fnmatch.filter(experiments, pattern)
+            if not found:
+                raise InputError(
+                    f"{path}: no experiment is called '{pattern}'{did_you_mean(pattern, experiments) or '.'}"
+                )
+            experiments |= {name: merged(experiments[name], override["settings"]) for name in found}
+    validate({**overridden, "experiments": experiments}, "experiments", str(path))
+    for transform, content in protocol.get("transforms", {}).items():
+        check_steps(content["steps"], f"{path}: transform '{transform}'")
     return protocol
+
+
+def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with the values of ``changes`` in their place, dictionaries within dictionaries, too."""
+    result = dict(base)
+    for key, value in changes.items():
+        inner = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = merged(result[key], value) if inner else value
+    return result
+
+
+def expanded(path: str, key: str) -> Path:
+    """Return a path of a config with ``~`` and ``$VARIABLES`` expanded.
+
+    Raises:
+        InputError: a variable is not set; ``key`` names the place in the config.
+    """
+    result = Path(os.path.expandvars(path)).expanduser()
+    if "$" in str(result):
+        raise InputError(f"{key} is '{path}', an environment variable that is not set; set it, or write the path.")
+    return result
 
 
 def listing_digest(folder: Path) -> str:

@@ -18,91 +18,133 @@ from cxr.arrays import open_array
 from cxr.batches import ImageSet, generator_for
 from cxr.errors import InputError
 from cxr.files import read_json, write_json, written_whole
-from cxr.models import accelerator, build_model, parameter_counts
+from cxr.models import accelerator, build_model, parameter_counts, set_training_mode
 from cxr.progress import clock
 from cxr.provenance import peak_memory_mib, provenance
+from cxr.transforms import aspect_ratios
+from cxr.weights import load_weights
 
 log = logging.getLogger(__name__)
 
+STATE = "unfinished.pt"
+HISTORY = ["epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
+PATIENTS = ["path", "patient_coarse", "patient_fine"]
+PREDICTIONS = ["path", "set", "label", "patient_coarse", "patient_fine", "probability", "predicted"]
 TRAINING, VALIDATION, NETWORK = range(3)
-SETS = ("train", "validation", "test")
 
 
 def train(
-    settings: dict[str, Any],
+    runs: dict[str, Any],
     manifest: Path,
     split: Path,
     preprocessing: Path,
     arrays: list[Path],
-    run: Path,
+    weights: list[Path] | None = None,
     threads: int = 1,
 ) -> None:
-    """Train a network, keep the epoch with the first strictly best validation accuracy, and predict with it.
+    """Train networks one after another; of each keep the epoch with the first strictly best validation accuracy.
 
     A run that was killed continues after its last whole epoch, and ends with the same bytes as one never killed (CPU).
+    A run whose pretrained weights cannot be had leaves tables without rows and a ``run.json`` that says why.
 
     Args:
-        settings: of ``Study.run_settings``.
+        runs: settings of ``Study.run_settings`` by the folder that each run writes: ``history.csv`` (``epoch,
+            learning_rate, train_loss, train_accuracy, val_loss, val_accuracy``), ``predictions.csv``, ``checkpoint.pt``
+            (state_dict of the kept epoch) and ``run.json``.
         manifest: ``manifest.csv``.
         split: ``split.csv`` of the protocol.
         preprocessing: ``preprocessing.json`` of the protocol, for the normalisation constants.
         arrays: the arrays that the transforms start from.
-        run: the folder for ``history.csv`` (``epoch, learning_rate, train_loss, train_accuracy, val_loss,
-            val_accuracy``), ``predictions.csv``, ``checkpoint.pt`` (state_dict of the kept epoch) and ``run.json``.
+        weights: files of ``cxr.weights``, each with its facts beside it.
         threads: CPU threads; sums over threads differ in the last bits, so the number is kept in ``run.json``.
 
     Raises:
         InputError: CUDA is not there, memory does not suffice, or the loss is not finite.
     """
-    device = accelerator(settings["device"])
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(settings["deterministic"])
-    sets = _image_sets(settings, pd.read_csv(manifest), pd.read_csv(split), read_json(preprocessing), arrays, device)
-    started = datetime.now(UTC)
-    state_file = run / "unfinished.pt"
-    try:
-        state = _fit(settings, sets, device, state_file)
-    except torch.OutOfMemoryError:
-        raise InputError(
-            f"{run}: the GPU's memory does not suffice for batches of {settings['batch_size']} images of "
-            f"{settings['image_size']} px; let fewer runs share the GPU, or lower image_size in the config."
-        ) from None
-    network = build_model(settings["model"], settings["image_size"]).to(device)
-    network.load_state_dict(state["best_weights"])
-    predictions = pd.concat([_predictions(network, sets[name], name) for name in ("validation", "test")])
-    patients = pd.read_csv(manifest).set_index("path")[["patient_coarse", "patient_fine"]]
-    paths = pd.read_csv(split).groupby("set")["path"].apply(list)
-    predictions.insert(0, "path", paths["validation"] + paths["test"])
-    predictions = predictions.join(patients, on="path")[
-        ["path", "set", "label", "patient_coarse", "patient_fine", "probability", "predicted"]
-    ]
-    _save(state["best_weights"], run / "checkpoint.pt")
-    with written_whole(run / "history.csv") as part:
-        pd.DataFrame(state["history"]).to_csv(part, index=False, float_format="%.9g")
-    with written_whole(run / "predictions.csv") as part:
-        # Nine significant digits give every float32 back exactly.
-        predictions.to_csv(part, index=False, float_format="%.9g")
     inputs = {"manifest": manifest, "split": split, "preprocessing": preprocessing}
-    write_json(
-        run / "run.json",
-        {
-            "settings": settings,
-            "seed": settings["seed"],
-            "best_epoch": state["best_epoch"],
-            "best_val_accuracy": state["best_accuracy"],
-            "parameters": parameter_counts(network),
-            "weights": {"origin": "random", "seed": settings["seed"]},
-            "training_images": len(sets["train"]),
-            "steps_per_epoch": math.ceil(len(sets["train"]) / settings["batch_size"]),
-            "started": started.isoformat(timespec="seconds"),
-            "epoch_seconds": [round(seconds, 3) for seconds in state["epoch_seconds"]],
-            "wall_seconds": round(sum(state["epoch_seconds"]), 3),
-            "peak_memory_mib": peak_memory_mib(),
-            "device": _device_facts(device, threads),
-            **provenance(inputs),
-        },
-    )
-    state_file.unlink(missing_ok=True)
+    cohort, rows, constants = pd.read_csv(manifest), pd.read_csv(split), read_json(preprocessing)
+    pretrained = {path.stem: load_weights(path, path.with_suffix(".json")) for path in weights or []}
+    folders = [Path(folder) for folder in runs]
+    for folder, settings in zip(folders, runs.values(), strict=True):
+        device = accelerator(settings["device"])
+        _set_precision(settings)
+        state, facts = None, {"available": True, "original": True, "origin": "random", "seed": settings["seed"]}
+        if settings["model"].get("weights", "none") != "none":
+            state, facts = pretrained[settings["model"]["backbone"]]
+        if not facts["available"]:
+            log.warning("%s: not run, %s", _name(settings), facts["reason"])
+            _write_not_run(folder, settings, facts)
+            continue
+        sets = _image_sets(settings, cohort, rows, constants, arrays, device)
+        started = datetime.now(UTC)
+        try:
+            fitted, network = _fit(settings, sets, device, folder / STATE, state)
+        except torch.OutOfMemoryError:
+            raise InputError(
+                f"{folder}: the GPU's memory does not suffice for batches of {settings['batch_size']} images of "
+                f"{settings['image_size']} px; let fewer runs share the GPU, or lower image_size in the config."
+            ) from None
+        network.load_state_dict(fitted["best_weights"])
+        predictions = [
+            _predictions(network, images, name, settings) for name, images in sets.items() if name != "train"
+        ]
+        _write_table(folder / "history.csv", pd.DataFrame(fitted["history"]))
+        _write_table(folder / "predictions.csv", pd.concat(predictions).merge(cohort[PATIENTS], on="path")[PREDICTIONS])
+        _save(fitted["best_weights"], folder / "checkpoint.pt")
+        write_json(
+            folder / "run.json",
+            {
+                "status": "done",
+                "settings": settings,
+                "seed": settings["seed"],
+                "best_epoch": fitted["best_epoch"],
+                "best_val_accuracy": fitted["best_accuracy"],
+                "parameters": parameter_counts(network),
+                "weights": facts,
+                "training_images": len(sets["train"]),
+                "steps_per_epoch": math.ceil(len(sets["train"]) / settings["batch_size"]),
+                "started": started.isoformat(timespec="seconds"),
+                "epoch_seconds": [round(seconds, 3) for seconds in fitted["epoch_seconds"]],
+                "wall_seconds": round(sum(fitted["epoch_seconds"]), 3),
+                "peak_memory_mib": peak_memory_mib(),
+                "device": _device_facts(device, threads),
+                **provenance(inputs),
+            },
+        )
+    # Snakemake removes the outputs of a job that fails: as long as one run of it may, the others' states stay.
+    for folder in folders:
+        (folder / STATE).unlink(missing_ok=True)
+
+
+def _write_not_run(folder: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    _write_table(folder / "history.csv", pd.DataFrame(columns=HISTORY))
+    _write_table(folder / "predictions.csv", pd.DataFrame(columns=PREDICTIONS))
+    _save({}, folder / "checkpoint.pt")
+    record = {"status": "not run", "reason": facts["reason"], "settings": settings, "weights": facts}
+    write_json(folder / "run.json", record)
+
+
+def _write_table(path: Path, table: pd.DataFrame) -> None:
+    with written_whole(path) as part:
+        # Nine significant digits give every float32 back exactly.
+        table.to_csv(part, index=False, float_format="%.9g")
+
+
+def _set_precision(settings: Mapping[str, Any]) -> None:
+    torch.use_deterministic_algorithms(settings["deterministic"])
+    torch.backends.cudnn.benchmark = not settings["deterministic"]
+    tf32 = settings["precision"] in ("tf32", "bfloat16")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+
+
+def _forward(network: nn.Module, images: Tensor, settings: Mapping[str, Any]) -> Tensor:
+    """Logits in float32, computed in the run's precision and memory format."""
+    if settings["channels_last"]:
+        images = images.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=settings["precision"] == "bfloat16"):
+        logits: Tensor = network(images)
+    return logits.float()
 
 
 def _image_sets(
@@ -116,15 +158,19 @@ def _image_sets(
     row_of = pd.Series(np.arange(len(manifest)), index=manifest["path"])
     by_size = {(array := open_array(path)).shape[-1]: array for path in arrays}
     steps = settings["transforms"]
-    under = {name: [steps[settings["evaluation_transform"]]] for name in SETS}
-    under["train"] = [steps[name] for name in settings["training_set"]]
-    members = {name: split[split["set"] == name] for name in SETS}
+    members = dict(iter(split.groupby("set", sort=False)))
+    members["train"] = members["train"].groupby("label").head(settings["training_rows"] or len(split))
     return {
-        name: ImageSet(
-            rows=row_of[members[name]["path"]].to_numpy(),
-            labels=members[name]["label"].to_numpy(),
-            transforms=under[name],
+        str(name): ImageSet(
+            paths=table["path"].tolist(),
+            rows=row_of[table["path"]].to_numpy(),
+            labels=table["label"].to_numpy(),
+            transforms=[
+                steps[used]
+                for used in (settings["training_set"] if name == "train" else [settings["evaluation_transform"]])
+            ],
             arrays=by_size,
+            aspects=aspect_ratios(manifest),
             channels=settings["model"]["input_channels"],
             image_size=settings["image_size"],
             pixel_divisor=settings["pixel_divisor"],
@@ -132,18 +178,25 @@ def _image_sets(
             std=preprocessing["normalisation"]["std"],
             device=device,
         )
-        for name in SETS
+        for name, table in members.items()
     }
 
 
 def _fit(
-    settings: Mapping[str, Any], sets: Mapping[str, ImageSet], device: torch.device, state_file: Path
-) -> dict[str, Any]:
+    settings: Mapping[str, Any],
+    sets: Mapping[str, ImageSet],
+    device: torch.device,
+    state_file: Path,
+    weights: Mapping[str, Tensor] | None,
+) -> tuple[dict[str, Any], nn.Module]:
     """Train for all epochs, or for those that an interrupted run left; return the state after the last."""
     seed = settings["seed"]
     torch.manual_seed(seed)
-    network = build_model(settings["model"], settings["image_size"]).to(device)
-    optimizer = torch.optim.Adam(network.parameters(), lr=settings["learning_rate"])
+    network = build_model(settings["model"], settings["image_size"], weights).to(device)
+    if settings["channels_last"]:
+        network = network.to(memory_format=torch.channels_last)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trained, lr=settings["learning_rate"])
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, settings["lr_step"], settings["lr_gamma"])
     state = _unfinished(state_file, settings)
     if state:
@@ -193,7 +246,7 @@ def _fit(
             "%s: epoch %d of %d, validation accuracy %.4f, %.0f images/s, %s left",
             *(_name(settings), epoch, settings["epochs"], val_accuracy, len(sets["train"]) / seconds, clock(left)),
         )
-    return state
+    return state, network
 
 
 def _save(content: Any, path: Path) -> None:
@@ -218,12 +271,12 @@ def _train_epoch(
     epoch: int,
 ) -> tuple[float, float, float]:
     """One pass over the training images; return mean loss and accuracy of the batches, and the last batch's loss."""
-    network.train()
+    set_training_mode(network, settings["fixed_batch_norm"])
     batches = images.batches(settings["batch_size"], generator_for(settings["seed"], epoch, TRAINING), shuffle=True)
     outcomes = []
     for batch, labels in batches:
         optimizer.zero_grad()
-        logits = network(batch)
+        logits = _forward(network, batch, settings)
         loss = nn.functional.cross_entropy(logits, labels)
         loss.backward()
         optimizer.step()
@@ -245,7 +298,7 @@ def _validate(network: nn.Module, images: ImageSet, settings: Mapping[str, Any],
     batches = images.batches(settings["batch_size"], generator_for(settings["seed"], epoch, VALIDATION), shuffle=True)
     outcomes = []
     for batch, labels in batches:
-        logits = network(batch)
+        logits = _forward(network, batch, settings)
         outcomes.append(_outcome(logits, labels, nn.functional.cross_entropy(logits, labels)))
     losses, correct, counts = torch.stack(outcomes).cpu().unbind(1)
     return float((losses * counts).sum() / counts.sum()), _accuracy(correct, counts, settings)
@@ -264,13 +317,14 @@ def _accuracy(correct: Tensor, counts: Tensor, settings: Mapping[str, Any]) -> f
 
 
 @torch.no_grad()
-def _predictions(network: nn.Module, images: ImageSet, name: str) -> pd.DataFrame:
+def _predictions(network: nn.Module, images: ImageSet, name: str, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Probability of PNEUMONIA and the class with the largest logit, for every image in the split's order."""
     network.eval()
     batches = images.batches(64, generator_for(0, 0, VALIDATION), shuffle=False)
-    logits = torch.cat([network(batch).cpu() for batch, _ in batches])
+    logits = torch.cat([_forward(network, batch, settings).cpu() for batch, _ in batches])
     return pd.DataFrame(
         {
+            "path": images.paths,
             "set": name,
             "label": images.labels,
             "probability": logits.softmax(1)[:, 1].numpy(),

@@ -20,8 +20,7 @@ from torch import Tensor
 
 from cxr.arrays import LEVEL, open_array
 from cxr.files import written_whole
-
-Steps = Sequence[Mapping[str, Any]]
+from cxr.steps import DRAWS, Steps, draws_of, resize_of
 
 
 def mirror(images: Tensor, uniforms: Tensor, probability: float) -> Tensor:
@@ -29,8 +28,16 @@ def mirror(images: Tensor, uniforms: Tensor, probability: float) -> Tensor:
     return torch.where((uniforms[:, 0] < probability)[:, None, None, None], images.flip(-1), images)
 
 
-def rotate(images: Tensor, uniforms: Tensor, degrees: Sequence[float]) -> Tensor:
-    """Rotate counter-clockwise by an angle between ``degrees[0]`` and ``degrees[1]``; nearest neighbour, 0 outside."""
+def rotate(images: Tensor, uniforms: Tensor, degrees: Sequence[float], aspects: Tensor | None = None) -> Tensor:
+    """Rotate counter-clockwise by an angle between ``degrees[0]`` and ``degrees[1]``; nearest neighbour, 0 outside.
+
+    Args:
+        images: shape (B, 1, H, W).
+        uniforms: shape (B, 1).
+        degrees: the range of the angle.
+        aspects: shape (B,), width / height of the originals, where images are square because they were resized. The
+            rotation is then the one that the original would undergo before the resize: a shear in the square.
+    """
     low, high = degrees
     angle = torch.deg2rad(low + (high - low) * uniforms[:, 0])
     height, width = images.shape[-2:]
@@ -38,8 +45,9 @@ def rotate(images: Tensor, uniforms: Tensor, degrees: Sequence[float]) -> Tensor
     x = torch.arange(width, device=images.device, dtype=torch.float32) - (width - 1) / 2
     y = torch.arange(height, device=images.device, dtype=torch.float32) - (height - 1) / 2
     cosine, sine = torch.cos(angle)[:, None, None], torch.sin(angle)[:, None, None]
-    from_x = cosine * x - sine * y[:, None]
-    from_y = sine * x + cosine * y[:, None]
+    stretch = torch.ones_like(cosine) if aspects is None else aspects[:, None, None]
+    from_x = cosine * x - sine / stretch * y[:, None]
+    from_y = sine * stretch * x + cosine * y[:, None]
     grid = torch.stack([from_x / (width / 2), from_y / (height / 2)], dim=-1)
     return torch.nn.functional.grid_sample(images, grid, mode="nearest", padding_mode="zeros", align_corners=False)
 
@@ -75,52 +83,50 @@ def jitter(images: Tensor, uniforms: Tensor, widths: Mapping[str, float]) -> Ten
     return torch.where(brightness_first, contrasted(brighter(images)), brighter(contrasted(images)))
 
 
-# How many uniform numbers an image needs for a step; `resize` is done when the arrays are made.
-DRAWS = {"resize": 0, "rotate": 1, "mirror": 1, "crop": 2, "jitter": 3}
 STEPS: dict[str, Callable[..., Tensor]] = {"rotate": rotate, "mirror": mirror, "jitter": jitter}
 
 
-def draws_of(steps: Steps) -> int:
-    """Return how many uniform numbers an image needs for a transform."""
-    return sum(DRAWS[name] for step in steps for name in step)
-
-
-def apply_steps(images: Tensor, uniforms: Tensor, steps: Steps, image_size: int) -> Tensor:
-    """Apply a transform's steps after its resize.
+def apply_steps(images: Tensor, uniforms: Tensor, steps: Steps, image_size: int, aspects: Tensor) -> Tensor:
+    """Apply a transform's steps to images that are resized already.
 
     Args:
         images: shape (B, 1, H, W), already at the size of the transform's resize.
         uniforms: shape (B, draws_of(steps)), 0 <= u < 1, on the images' device.
         steps: of ``paper/experiments.yaml``.
         image_size: what crops are multiples of, in pixels.
+        aspects: shape (B,), width / height of the originals, for rotations that stand before the resize.
 
     Returns:
         Shape (B, 1, image_size, image_size) for the study's transforms, not normalised.
     """
     column = 0
+    resize_follows = True
     for step in steps:
         ((name, value),) = step.items()
         mine = uniforms[:, column : column + DRAWS[name]]
         column += DRAWS[name]
-        if name == "crop":
+        if name == "resize":
+            resize_follows = False
+        elif name == "crop":
             images = crop(images, mine, round(value * image_size))
-        elif name != "resize":
+        elif name == "rotate" and resize_follows:
+            images = rotate(images, mine, value, aspects)
+        else:
             images = STEPS[name](images, mine, value)
     return images
 
 
-def resize_of(steps: Steps, image_size: int) -> int:
-    """Return the side length in pixels to which a transform resizes first."""
-    size: float = steps[0]["resize"] * image_size
-    return round(size)
-
-
 def load_images(
-    array: npt.NDArray[np.int16], rows: npt.NDArray[np.int64], divisor: float, device: torch.device
+    array: npt.NDArray[np.int16], rows: npt.NDArray[np.integer[Any]], divisor: float, device: torch.device
 ) -> Tensor:
     """Return rows of an array of ``cxr.arrays`` as float32 of shape (B, 1, H, W), 0 to 255/divisor, on ``device``."""
     stored = torch.from_numpy(array[rows])
     return stored.to(device, torch.float32).div_(LEVEL * divisor)[:, None]
+
+
+def aspect_ratios(manifest: pd.DataFrame) -> npt.NDArray[np.float32]:
+    """Return width / height of every image of a manifest."""
+    return (manifest["width"] / manifest["height"]).to_numpy(np.float32)
 
 
 def write_examples(manifest: Path, split: Path, arrays: list[Path], settings: dict[str, Any], examples: Path) -> None:
@@ -133,16 +139,18 @@ def write_examples(manifest: Path, split: Path, arrays: list[Path], settings: di
         settings: ``transforms`` (steps by name), ``image_size`` and ``seed``.
         examples: the file to write.
     """
-    row_of = pd.Series(range(len(names := pd.read_csv(manifest)["path"])), index=names)
+    cohort = pd.read_csv(manifest)
+    row_of = pd.Series(range(len(cohort)), index=cohort["path"])
     train = pd.read_csv(split).query("set == 'train'")["path"]
-    rows = row_of[train.iloc[[0, len(train) // 2, len(train) - 1]]].to_numpy(np.int64)
+    rows = row_of[train.iloc[[0, len(train) // 2, len(train) - 1]]].to_numpy()
     by_size = {(array := open_array(path)).shape[-1]: array for path in arrays}
+    aspects = torch.from_numpy(aspect_ratios(cohort)[rows])
     generator = torch.Generator().manual_seed(settings["seed"])
     shown: dict[str, Any] = {}
     for name, steps in settings["transforms"].items():
-        array = by_size[resize_of(steps, settings["image_size"])]
+        array = by_size[round(resize_of(steps) * settings["image_size"])]
         images = load_images(array, rows, 255, torch.device("cpu"))
         uniforms = torch.rand(len(rows), draws_of(steps), generator=generator)
-        shown[name] = apply_steps(images, uniforms, steps, settings["image_size"])[:, 0].numpy()
+        shown[name] = apply_steps(images, uniforms, steps, settings["image_size"], aspects)[:, 0].numpy()
     with written_whole(examples) as part:
         np.savez_compressed(part, **shown)

@@ -36,8 +36,8 @@ def make_cohort(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
                     file.parent.mkdir(parents=True, exist_ok=True)
                     pixels = random.normal(level, 40, size).clip(0, 255).astype(np.uint8)
                     Image.fromarray(pixels).save(file)
-                    rows.append((path, name, part, f"{part}{number}", f"{part}{name}{number}"))
-        columns = ["path", "class", "official_split", "patient_coarse", "patient_fine"]
+                    rows.append((path, name, part, f"{part}{number}", f"{part}{name}{number}", *size[::-1]))
+        columns = ["path", "class", "official_split", "patient_coarse", "patient_fine", "width", "height"]
         pd.DataFrame(rows, columns=columns).to_csv(tmp_path / "manifest.csv", index=False)
         write_json(tmp_path / "cohort.json", {"root": str(tmp_path / "images")})
         return tmp_path / "manifest.csv", tmp_path / "cohort.json"

@@ -23,7 +23,7 @@ RANDOM = np.random.default_rng(7)
 @pytest.mark.parametrize("antialias", [False, True])
 @pytest.mark.parametrize("shape", [(400, 731), (61, 47), (224, 500)])
 def test_resize_is_torchvisions_within_the_stated_rounding(shape: tuple[int, int], antialias: bool) -> None:
-    grey = RANDOM.integers(0, 256, shape, dtype=np.uint8)
+    grey = RANDOM.integers(0, 256, shape).astype(np.float32)
     # The study divides by 225 first and resizes then; the order does not matter but for float rounding (1e-6).
     expected = tv.resize(torch.from_numpy(grey / np.float32(225))[None], [224, 224], antialias=antialias)[0]
     stored = torch.from_numpy(resized(grey, 224, antialias)).double() / (LEVEL * 225)
@@ -32,18 +32,19 @@ def test_resize_is_torchvisions_within_the_stated_rounding(shape: tuple[int, int
 
 
 def test_antialiasing_differs() -> None:
-    grey = RANDOM.integers(0, 256, (500, 500), dtype=np.uint8)
+    grey = RANDOM.integers(0, 256, (500, 500)).astype(np.float32)
     assert np.abs(resized(grey, 224, True).astype(int) - resized(grey, 224, False)).max() > 10 * LEVEL
 
 
 def test_images_of_the_wanted_size_are_stored_exactly() -> None:
-    grey = np.arange(256, dtype=np.uint8).repeat(196).reshape(224, 224)
+    grey = np.arange(256, dtype=np.float32).repeat(196).reshape(224, 224)
     assert np.array_equal(resized(grey, 224, False), grey.astype(np.int16) * LEVEL)
 
 
 def test_colour_is_weighted_by_luma_and_not_averaged(tmp_path: Path) -> None:
     Image.new("RGB", (40, 40), (200, 0, 0)).save(tmp_path / "red.png")
-    assert grey_image(tmp_path / "red.png")[0, 0] == 60  # 0.299 x 200, where an average gives 67
+    assert grey_image(tmp_path / "red.png")[0, 0] == 60  # 0.299 x 200
+    assert grey_image(tmp_path / "red.png", "average")[0, 0] == pytest.approx(200 / 3)
 
 
 def test_rows_follow_the_manifest_at_every_size(make_cohort, tmp_path: Path) -> None:

@@ -81,5 +81,5 @@ def test_bad_predictions_are_one_sentence(tmp_path: Path, column: str, value: ob
 def test_missing_column_is_named(tmp_path: Path) -> None:
     predictions(1, 1, 1, 1).drop(columns="patient_fine").to_csv(tmp_path / "predictions.csv", index=False)
     with pytest.raises(InputError, match="'patient_fine' is missing"):
-        write_metrics(tmp_path / "predictions.csv", tmp_path / "metrics.json")
+        write_metrics([tmp_path / "predictions.csv"], [tmp_path / "metrics.json"])
     assert not (tmp_path / "metrics.json").exists()

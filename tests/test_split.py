@@ -94,3 +94,30 @@ def test_too_few_held_out_images_is_one_sentence() -> None:
     manifest = manifest_of({"train": (3, 3), "test": (1, 0)})
     with pytest.raises(InputError, match="too few"):
         make_split(manifest, PUBLISHED)
+
+
+def test_grouped_halves_share_no_patient_and_are_stratified() -> None:
+    corrected = read_protocol("corrected")
+    manifest = manifest_of({"train": (5, 5), "val": (8, 8), "test": (60, 100)})
+    manifest["patient_coarse"] = manifest["path"].str.split("/").str[1] + manifest["patient_fine"]
+    split = make_split(manifest, corrected)
+    patients = manifest.set_index("path")["patient_coarse"]
+    halves = {name: set(patients[split.loc[split["set"] == name, "path"]]) for name in ("validation", "test")}
+    assert not halves["validation"] & halves["test"]
+    sizes = split.groupby(["set", "label"]).size()
+    assert abs(sizes["test", 0] - sizes["validation", 0]) <= 4 and abs(sizes["test", 1] - sizes["validation", 1]) <= 4
+    assert sizes["official_test", 0] == 60 and sizes["official_test", 1] == 100
+    again = make_split(manifest, {**corrected, "split": {**corrected["split"], "seed": 43}})
+    assert not split.equals(again)
+
+
+@pytest.mark.parametrize("protocol", ["published", "described", "corrected"])
+def test_a_protocol_that_claims_to_separate_patients_does_on_the_real_images(real_images: Path, protocol: str) -> None:
+    from cxr.manifest import build_manifest
+
+    rules = read_protocol(protocol)
+    manifest, _ = build_manifest(real_images, threads=2)
+    split = make_split(manifest, rules)
+    leak = {key: shared_patients(split, manifest, f"patient_{key}") for key in ("fine", "coarse")}
+    claims = "patient-leak" not in rules["takes"].get("code", [])
+    assert leak == ({"fine": 0, "coarse": 0} if claims else {"fine": 105, "coarse": 120})

@@ -1,6 +1,7 @@
 """Configs and the data of paper/: what is accepted, what is refused, and with which words."""
 
 import copy
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -94,18 +95,54 @@ def test_run_settings_hold_everything_that_decides_a_run() -> None:
     )
     assert settings["epochs"] == 25 and settings["batch_size"] == 10 and settings["pixel_divisor"] == 225
     assert settings["transforms"]["T4"] == [{"resize": 1.25}, {"crop": 1.0}, {"mirror": 0.5}, {"rotate": [-5, 5]}]
-    limited = Study.from_config(changed("max_epochs", 3)).run_settings("custom", "published", 42)
+    limits = [{"experiments": ["cust*"], "epochs": 3}, {"experiments": ["resnet18-*"], "epochs": 1}]
+    limited = Study.from_config(changed("limits", limits)).run_settings("custom", "published", 42)
     assert limited["epochs"] == 3
 
 
 def test_published_arrays_are_224_and_280() -> None:
     study = Study.from_config(read_yaml(REPOSITORY / "config" / "config.yaml"))
     assert study.arrays_of("custom", "published") == ["224px", "280px"]
-    assert study.array_name(1.0, True) == "224px-antialias"
+    corrected = Study.from_config(changed("protocols", ["corrected", "described"]))
+    assert corrected.array_name(1.0, "corrected") == f"{DEMO['image_size']}px-antialias"
+    assert corrected.array_name(1.0, "described") == f"{DEMO['image_size']}px-average"
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "words"),
+    [
+        ("- pixel-scale", "- pixel-scales", "unknown row 'pixel-scales'; did you mean 'pixel-scale'"),
+        ("resnet18-III", "resnet18-IIII", "no experiment is called 'resnet18-IIII'"),
+        ("batch_size: 30", "batchsize: 30", "unknown key 'batchsize'; did you mean 'batch_size'"),
+        ("{resize: 1.0}]", "{mirror: 1.0}]", "exactly one step 'resize'"),
+        ("grey: average", "gray: average", "did you mean 'grey'"),
+    ],
+)
+def test_a_protocol_that_names_what_is_not_there_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, change: str, words: str
+) -> None:
+    shutil.copytree(PAPER, tmp_path / "paper")
+    described = tmp_path / "paper" / "protocols" / "described.yaml"
+    described.write_text(described.read_text().replace(text, change))
+    monkeypatch.setattr("cxr.study.PAPER", tmp_path / "paper")
+    with pytest.raises(InputError, match=words):
+        read_protocol("described")
+
+
+def test_every_protocol_takes_every_row_that_a_protocol_can_take_once() -> None:
+    rows = set(read_yaml(PAPER / "discrepancies.yaml"))
+    assert len(rows) == 28
+    taken = [
+        [row for rows in read_protocol(file.stem)["takes"].values() for row in rows]
+        for file in (PAPER / "protocols").glob("*.yaml")
+    ]
+    assert len(taken) == 3
+    for mine in taken:
+        assert len(mine) == len(set(mine)) and set(mine) == set(taken[0]) <= rows
 
 
 def test_unknown_transform_is_refused(tmp_path: Path) -> None:
-    text = (PAPER / "experiments.yaml").read_text().replace("[T1, T2, T3, T4]", "[T1, T22]")
+    text = (PAPER / "experiments.yaml").read_text().replace("training_set: [T1, T2, T3, T4]", "training_set: [T1, T22]")
     (tmp_path / "experiments.yaml").write_text(text)
     with pytest.raises(InputError, match=r"unknown transform 'T22'; did you mean 'T2'\?"):
         read_experiments(tmp_path / "experiments.yaml")

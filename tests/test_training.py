@@ -23,7 +23,7 @@ from cxr.normalisation import write_normalisation
 from cxr.schema import read_yaml
 from cxr.split import write_split
 from cxr.study import PAPER, Study
-from cxr.training import train
+from cxr.training import train as train_runs
 
 CONFIG = {
     "name": "test",
@@ -33,10 +33,15 @@ CONFIG = {
     "protocols": ["published"],
     "experiments": ["custom"],
     "seeds": [42],
-    "max_epochs": 4,
+    "limits": [{"experiments": ["*"], "epochs": 4}],
 }
 STUDY = Study.from_config(CONFIG)
 RESULT_FILES = ("predictions.csv", "history.csv", "checkpoint.pt")
+
+
+def train(*, run: Path, settings: dict[str, Any], **arguments: Any) -> None:
+    """Train one run."""
+    train_runs({str(run): settings}, **arguments)
 
 
 @pytest.fixture
@@ -122,10 +127,11 @@ def test_published_validation_loss_repeats_the_last_training_batch(stage: dict[s
 def test_killed_at_three_moments_it_ends_with_the_same_bytes(stage: dict[str, Any], tmp_path: Path) -> None:
     stage["settings"]["epochs"] = 6
     train(**stage, run=tmp_path / "whole", threads=1)
-    command = [sys.executable, "-m", "cxr", "train", "--settings", json.dumps(stage["settings"]), "--threads", "1"]
+    runs = json.dumps({str(tmp_path / "killed"): stage["settings"]})
+    command = [sys.executable, "-m", "cxr", "train", "--runs", runs, "--threads", "1"]
     for name in ("manifest", "split", "preprocessing"):
         command += [f"--{name}", str(stage[name])]
-    command += ["--arrays", *map(str, stage["arrays"]), "--run", str(tmp_path / "killed")]
+    command += ["--arrays", *map(str, stage["arrays"])]
     state = tmp_path / "killed" / "unfinished.pt"
     for kill in range(3):
         before = state.stat().st_mtime_ns if state.exists() else 0

@@ -66,15 +66,32 @@ def test_jitter_is_torchvisions_in_both_orders(images: torch.Tensor) -> None:
     assert orders == {True, False}
 
 
+def test_a_rotation_before_the_resize_is_the_originals() -> None:
+    """Rotate an original, then resize it: the same as to rotate the resized image in the original's aspect ratio."""
+    y, x = torch.meshgrid(torch.linspace(-1, 1, 200), torch.linspace(-1, 1, 300), indexing="ij")
+    original = (torch.sin(3 * x) * torch.cos(2 * y) / 2 + 0.5)[None]
+    uniforms = torch.tensor([[0.85]])
+    expected = tv.resize(tv.rotate(original, 17.0, fill=[0.0]), [96, 96], antialias=False)
+    square = tv.resize(original, [96, 96], antialias=False)[None]
+    steps = [{"rotate": [0, 20]}, {"resize": 1.0}]
+    ours = apply_steps(square, uniforms, steps, 96, torch.tensor([1.5]))[0]
+    assert (ours - expected).abs().mean() < 0.01
+    wrong = apply_steps(square, uniforms, steps[::-1], 96, torch.tensor([1.5]))[0]
+    assert (wrong - expected).abs().mean() > 0.03
+
+
 @pytest.mark.parametrize("name", CATALOGUE["transforms"])
 def test_each_image_has_its_own_draw_whatever_the_batch(name: str) -> None:
     steps = CATALOGUE["transforms"][name]["steps"]
     size = round(48 * steps[0]["resize"])
     batch = torch.rand(1, 1, size, size, generator=GENERATOR).expand(8, -1, -1, -1)
     uniforms = torch.rand(8, draws_of(steps), generator=GENERATOR)
-    together = apply_steps(batch, uniforms, steps, 48)
+    aspects = torch.linspace(0.8, 1.6, 8)
+    together = apply_steps(batch, uniforms, steps, 48, aspects)
     assert together.shape == (8, 1, 48, 48)
-    alone = torch.cat([apply_steps(batch[i : i + 1], uniforms[i : i + 1], steps, 48) for i in range(8)])
+    alone = torch.cat(
+        [apply_steps(batch[i : i + 1], uniforms[i : i + 1], steps, 48, aspects[i : i + 1]) for i in range(8)]
+    )
     assert torch.equal(together, alone)
     assert (len(together.unique(dim=0)) > 1) == any(
         "rotate" in step or "crop" in step or "jitter" in step for step in steps

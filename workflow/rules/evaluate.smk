@@ -6,11 +6,11 @@ rule evaluate:
         predictions=rules.train.output.predictions,
         code=source_files("cxr.metrics"),
     output:
-        f"{RESULTS}/runs/{{protocol}}/{{experiment}}/seed-{{seed}}/metrics.json",
+        expand(f"{RUN}/metrics.json", experiment=TOGETHER, allow_missing=True),
     log:
-        f"{RESULTS}/logs/{{protocol}}/{{experiment}}/seed-{{seed}}/evaluate.log",
+        f"{RESULTS}/logs/{{protocol}}/{JOB}/seed-{{seed}}/evaluate.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{protocol}}/{{experiment}}/seed-{{seed}}-evaluate.tsv"
+        f"{RESULTS}/benchmarks/{{protocol}}/{JOB}/seed-{{seed}}-evaluate.tsv"
     resources:
         mem_mb=500,
         runtime=5,

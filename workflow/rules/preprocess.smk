@@ -41,8 +41,7 @@ rule arrays:
 
 
 def array_at_image_size(wildcards):
-    antialias = study.protocols[wildcards.protocol]["resize_antialias"]
-    return f"{RESULTS}/arrays/{study.array_name(1.0, antialias)}.npy"
+    return ancient(f"{RESULTS}/arrays/{study.array_name(1.0, wildcards.protocol)}.npy")
 
 
 rule normalisation:
