@@ -1,0 +1,148 @@
+"""What the name of an image tells: the etiology, and which patient it shows.
+
+The data set has no table of patients; its file names are all there is (DOI 10.17632/rscbjbr9sj.2):
+
+- ``person12_bacteria_46.jpeg``, ``person12_virus_47.jpeg`` (once ``person447_virus_921_1.jpeg``) for PNEUMONIA;
+- ``IM-0115-0001.jpeg``, ``IM-0001-0001-0002.jpeg`` or the same after ``NORMAL2-`` for NORMAL.
+
+Whether ``person12_bacteria`` and ``person12_virus``, or ``IM-0115`` and ``NORMAL2-IM-0115``, are one child is
+unresolved. So an image has two keys. The **fine** one keeps etiology and prefix: ``person12_bacteria``,
+``NORMAL2-IM-0115``. The **coarse** one drops both: ``person12``, ``IM-0115``; it keeps the words ``person`` and ``IM``,
+so a child with pneumonia is never joined to a normal one. This reading gives the counts of the published split: of its
+320 test images 105 share a patient with validation by the fine key, 120 by the coarse one (162 by a bare number, which
+is not used).
+
+Over all 5,856 images there are 4,097 fine and 2,790 coarse keys; no fine key is in two of the folders train/, val/ and
+test/, but 264 coarse keys are in both train/ and test/.
+"""
+
+import csv
+import re
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from cxr.errors import InputError
+
+SPLITS = ("train", "val", "test")
+CLASSES = ("NORMAL", "PNEUMONIA")
+ETIOLOGIES = {"NORMAL": ("none",), "PNEUMONIA": ("bacteria", "virus", "unknown")}
+
+_PNEUMONIA = re.compile(r"(person\d+)_(bacteria|virus)_\d+(_\d+)?", re.IGNORECASE)
+_NORMAL = re.compile(r"(NORMAL2-)?(IM-\d{4})-\d{4}(-\d{4})?", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Whom an image shows.
+
+    Attributes:
+        etiology: ``none`` for NORMAL; ``bacteria``, ``virus`` or ``unknown`` for PNEUMONIA.
+        patient_coarse: the key that may join two children into one patient.
+        patient_fine: the key that may make two patients of one child.
+        known: False where the patient had to be guessed: the image counts as a patient of its own.
+    """
+
+    etiology: str
+    patient_coarse: str
+    patient_fine: str
+    known: bool = True
+
+
+def subject_of(path: str) -> Subject:
+    """Read etiology and patient from the name of an image; case and file type do not matter.
+
+    A name of another form makes the image a patient of its own. The key is then its whole path without the suffix,
+    since ``train/NORMAL/0001.png`` and ``test/NORMAL/0001.png`` need not show the same child.
+
+    Args:
+        path: relative to the image root, POSIX: ``train/PNEUMONIA/person1_virus_6.jpeg``.
+    """
+    image = PurePosixPath(path)
+    normal = _class(path) == "NORMAL"
+    if normal and (match := _NORMAL.fullmatch(image.stem)):
+        scan = match[2].upper()
+        return Subject("none", scan, (match[1] or "").upper() + scan)
+    if not normal and (match := _PNEUMONIA.fullmatch(image.stem)):
+        person, etiology = match[1].lower(), match[2].lower()
+        return Subject(etiology, person, f"{person}_{etiology}")
+    own = str(image.with_suffix(""))
+    return Subject("none" if normal else "unknown", own, own, known=False)
+
+
+def read_patients(table: Path, paths: Sequence[str]) -> dict[str, Subject]:
+    """Read patients from a table that a user lays beside the images, ``patients.csv``.
+
+    Columns are ``path`` (as ``train/NORMAL/scan 1.png``), ``patient``, and if known ``etiology``; without one, or in an
+    empty cell, the file name tells it. Both keys are ``patient-`` and the patient's id; the prefix keeps ids such as
+    ``007`` or ``NA`` text wherever a table is read.
+
+    Args:
+        table: the file.
+        paths: all images, relative to the root.
+
+    Returns:
+        A subject for each of ``paths``.
+
+    Raises:
+        InputError: a column is missing or unknown; a row is missing, twice there, or of no image; a patient is empty;
+            an etiology does not go with the class.
+    """
+    rows = _rows(table)
+    times = Counter(row["path"] for row in rows)
+    images = set(paths)
+    example = f"paths are relative to {table.parent}, like {paths[0]}"
+    faults = (
+        ("has more than one row for", [path for path, n in times.items() if n > 1], "keep one row for each image"),
+        ("has rows for images that are not there:", [path for path in times if path not in images], example),
+        ("has no row for", [path for path in paths if path not in times], "add one row for each image"),
+        ("names no patient for", [row["path"] for row in rows if not row["patient"]], "fill the column patient"),
+        (
+            "has a wrong etiology for",
+            [row["path"] for row in rows if row["etiology"] not in ("", *ETIOLOGIES.get(_class(row["path"]), ()))],
+            "NORMAL has none, PNEUMONIA bacteria, virus or unknown",
+        ),
+    )
+    for problem, offenders, remedy in faults:
+        if offenders:
+            raise InputError(f"{table} {problem} {listed(offenders)}; {remedy}.")
+    subjects = {}
+    for row in rows:
+        patient = f"patient-{row['patient']}"
+        subjects[row["path"]] = Subject(row["etiology"] or subject_of(row["path"]).etiology, patient, patient)
+    return subjects
+
+
+def listed(names: Iterable[str], limit: int = 20) -> str:
+    """Return ``a, b, c``, cut after ``limit`` names with ``and 5 more``."""
+    every = list(names)
+    shown = ", ".join(every[:limit])
+    return f"{shown} and {len(every) - limit} more" if len(every) > limit else shown
+
+
+def _rows(table: Path) -> list[dict[str, str]]:
+    """The cells of the table, stripped; every row has the keys path, patient and etiology."""
+    columns = ("path", "patient", "etiology")
+    first_line = "path,patient or path,patient,etiology"
+    try:
+        # Spreadsheets begin UTF-8 files with a byte order mark, which utf-8-sig drops.
+        with table.open(encoding="utf-8-sig", newline="") as stream:
+            lines = csv.DictReader(stream, restval="")
+            header = list(lines.fieldnames or [])
+            for name in header:
+                if name not in columns:
+                    raise InputError(f"{table} has a column '{name}'; its first line must be {first_line}.")
+            for name in columns[:2]:
+                if name not in header:
+                    raise InputError(f"{table} has no column '{name}'; its first line must be {first_line}.")
+            rows = list(lines)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{table} is not a CSV table in UTF-8 ({error}); save it as CSV UTF-8.") from None
+    if any(None in row for row in rows):
+        raise InputError(f"{table} has lines with more cells than the first one; put cells with commas in quotes.")
+    return [{name: row.get(name, "").strip() for name in columns} for row in rows]
+
+
+def _class(path: str) -> str:
+    return PurePosixPath(path).parent.name
