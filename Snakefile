@@ -1,5 +1,6 @@
 # From chest X-rays to a paper. `snakemake --cores all` runs the demo; `--configfile config/config.yaml` runs the study.
 import json
+from pathlib import Path
 
 from snakemake.utils import min_version
 

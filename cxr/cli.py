@@ -30,6 +30,8 @@ COMMANDS = {
     "train": "cxr.training:train",
     "evaluate": "cxr.metrics:write_metrics",
     "examples": "cxr.transforms:write_examples",
+    "selection": "cxr.selection:write_selection",
+    "transforms-figure": "cxr.figures:draw_transforms",
     "figures": "cxr.figures:write_figures",
     "report": "cxr.report:write_report",
 }

@@ -105,10 +105,29 @@ class Study:
                 spec = merged(spec, override["settings"])
         return spec
 
+    def arrays_of_protocol(self, protocol: str) -> list[str]:
+        """The names of the arrays that a protocol's runs read."""
+        return sorted({name for experiment in self.experiments for name in self.arrays_of(experiment, protocol)})
+
     def all_arrays(self) -> list[str]:
         """The names of all arrays that the config's runs read."""
-        pairs = ((experiment, protocol) for protocol in self.protocols for experiment in self.experiments)
-        return sorted({name for pair in pairs for name in self.arrays_of(*pair)})
+        return sorted({name for protocol in self.protocols for name in self.arrays_of_protocol(protocol)})
+
+    def example_settings(self, protocol: str) -> dict[str, Any]:
+        """Settings of the figure that shows every transform which the protocol's runs use."""
+        used = {name for experiment in self.experiments for name in self.spec(experiment, protocol)["training_set"]}
+        used.add(self.catalogue["evaluation_transform"])
+        transforms = self.transforms(protocol)
+        return {
+            "transforms": {name: transforms[name]["steps"] for name in transforms if name in used},
+            "image_size": self.config["image_size"],
+            "seed": self.config["seeds"][0],
+        }
+
+    def shown_runs(self) -> list[tuple[str, str, int]]:
+        """The runs that the paper shows in detail: of the first protocol and the first seed."""
+        protocol, seed = next(iter(self.protocols)), self.config["seeds"][0]
+        return [(protocol, experiment, seed) for experiment in self.experiments]
 
     def run_settings(self, experiment: str, protocol: str, seed: int) -> dict[str, Any]:
         """Everything that decides the result of a run, resolved; it is carried into ``run.json``."""

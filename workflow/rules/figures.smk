@@ -1,0 +1,87 @@
+# Figures, as SVG: the transforms of each protocol, and training and test of each run that the paper shows in detail.
+
+
+rule examples:
+    input:
+        manifest=rules.manifest.output.manifest,
+        split=rules.split.output,
+        arrays=lambda wildcards: ancient(
+            expand(
+                f"{RESULTS}/arrays/{{array}}.npy",
+                array=study.arrays_of_protocol(wildcards.protocol),
+            )
+        ),
+        code=source_files("cxr.transforms"),
+    output:
+        f"{RESULTS}/figures/{{protocol}}/transforms.npz",
+    log:
+        f"{RESULTS}/logs/{{protocol}}/examples.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{protocol}}/examples.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=5,
+    params:
+        settings=lambda wildcards: json.dumps(
+            study.example_settings(wildcards.protocol)
+        ),
+    shell:
+        "python -m cxr --log {log} examples --manifest {input.manifest} --split {input.split} --arrays {input.arrays}"
+        " --settings {params.settings:q} --examples {output}"
+
+
+rule transforms_figure:
+    input:
+        examples=rules.examples.output,
+        cohort=rules.manifest.output.cohort,
+        code=source_files("cxr.figures"),
+    output:
+        f"{RESULTS}/figures/{{protocol}}/transforms.svg",
+    log:
+        f"{RESULTS}/logs/{{protocol}}/transforms_figure.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{protocol}}/transforms_figure.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    shell:
+        "python -m cxr --log {log} transforms-figure --examples {input.examples} --cohort {input.cohort} --figure {output}"
+
+
+SHOWN = [
+    f"{protocol}/{experiment}/seed-{seed}"
+    for protocol, experiment, seed in study.shown_runs()
+]
+FILES = ["run.json", "history.csv", "metrics.json"]
+
+
+rule figures:
+    input:
+        runs=expand(f"{RESULTS}/runs/{{run}}/{{file}}", run=SHOWN, file=FILES),
+        cohort=rules.manifest.output.cohort,
+        published=["paper/published/curves.json", "paper/published/results.json"],
+        code=source_files("cxr.figures"),
+    output:
+        expand(
+            f"{RESULTS}/figures/{{run}}/{{figure}}.svg",
+            run=SHOWN,
+            figure=["loss", "accuracy", "confusion_matrix", "roc"],
+        ),
+    log:
+        f"{RESULTS}/logs/figures.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/figures.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        runs=json.dumps(
+            {
+                f"{protocol}/{experiment}/seed-{seed}": study.catalogue["experiments"][
+                    experiment
+                ].get("published")
+                for protocol, experiment, seed in study.shown_runs()
+            }
+        ),
+    shell:
+        f"python -m cxr --log {{log}} figures --runs {{params.runs:q}} --results {RESULTS} --published paper/published"
