@@ -1,0 +1,191 @@
+"""The workflow as its users run it: dry-runs of every config and profile, and a real run on a small cohort."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from cxr.schema import REPOSITORY, read_yaml
+
+PATHS_OF_TEST = ("tests", ".ci")
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the working tree, which a test may touch and edit."""
+    copy = tmp_path_factory.mktemp("clone")
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for name in listed.stdout.splitlines():
+        if not name.startswith(PATHS_OF_TEST) and (REPOSITORY / name).exists():
+            (copy / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(REPOSITORY / name, copy / name)
+    return copy
+
+
+def snakemake(repository: Path, *arguments: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
+    """Run Snakemake in the copy; an environment variable given as None is taken away."""
+    variables = os.environ | {"PYTHONPATH": str(repository)} | environment
+    return subprocess.run(
+        ["snakemake", "--cores", "2", *arguments],
+        cwd=repository,
+        capture_output=True,
+        text=True,
+        env={name: value for name, value in variables.items() if value is not None},
+    )
+
+
+def jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
+    """The table of a dry-run: how often each rule would run."""
+    assert done.returncode == 0, done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    if "Job stats:" not in lines:
+        return {}
+    table = lines[lines.index("Job stats:") + 3 :]
+    rows = [line.split() for line in table[: table.index("")]] if "" in table else [line.split() for line in table]
+    return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+@pytest.mark.parametrize("config", ["demo", "config"])
+def test_dry_run_of_each_config_under_each_profile(repository: Path, config: str, profile: str) -> None:
+    done = snakemake(
+        repository,
+        "-n",
+        "--forceall",
+        "--configfile",
+        f"config/{config}.yaml",
+        "--profile",
+        f"workflow/profiles/{profile}",
+    )
+    planned = jobs(done)
+    assert planned["train"] >= 1 and planned["report"] == 1
+    gpu = "gpu=1" if config == "config" else "gpu=0"
+    assert gpu in done.stdout
+
+
+def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
+    done = snakemake(
+        repository, "-n", "--forceall", "--configfile", "config/config.yaml", "--profile", "workflow/profiles/slurm"
+    )
+    assert done.returncode == 0, done.stderr
+    blocks = done.stdout.split("\nrule ")
+    (train,) = (block for block in blocks if block.startswith("train:"))
+    (split,) = (block for block in blocks if block.startswith("split:"))
+    assert "slurm_partition=gpu" in train and "slurm_partition=cpu" in split
+    assert "mem_mb=4000" in train and "runtime=240" in train
+
+
+def test_the_default_is_the_demo(repository: Path) -> None:
+    assert "results/demo/report/paper.html" in snakemake(repository, "-n", "--forceall").stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--config", "imagesize=64"], ["unknown key 'imagesize'", "did you mean 'image_size'?"]),
+        (["--configfile", "config/dev.yaml"], ["CXR_DATA"]),
+        (
+            ["--configfile", "config/dev.yaml", "--config", 'data={"source":"folder","folder":"/none"}'],
+            ["/none", "does not exist"],
+        ),
+    ],
+)
+def test_bad_configs_end_in_a_sentence(repository: Path, arguments: list[str], words: list[str]) -> None:
+    done = snakemake(repository, "-n", *arguments, CXR_DATA=None)
+    assert done.returncode != 0
+    for word in words:
+        assert word in done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
+    """A folder of one's own: real X-rays where CXR_DATA names them, else noise with brighter pneumonia."""
+    folder = tmp_path_factory.mktemp("cohort")
+    random = np.random.default_rng(5)
+    real = os.environ.get("CXR_DATA")
+    for part, count in (("train", 24), ("val", 2), ("test", 16)):
+        for name, level in (("NORMAL", 80), ("PNEUMONIA", 140)):
+            target = folder / part / name
+            target.mkdir(parents=True)
+            if real:
+                for file in sorted((Path(real) / part / name).iterdir())[:count]:
+                    shutil.copy(file, target)
+                continue
+            for number in range(count):
+                pixels = random.normal(level, 30, (80, 90)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(target / f"{part}{name}{number}.jpeg")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def config(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    content = read_yaml(REPOSITORY / "config" / "demo.yaml") | {
+        "name": "small",
+        "data": {"source": "folder", "folder": str(cohort)},
+        "image_size": 32,
+        "max_epochs": 2,
+    }
+    path = tmp_path_factory.mktemp("config") / "config.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return str(path)
+
+
+@pytest.mark.slow
+def test_from_images_to_paper_and_what_reruns(repository: Path, config: str, cohort: Path) -> None:
+    """One story, in its order: a run, nothing to do, touches, edits, a further image."""
+    done = snakemake(repository, "--configfile", config)
+    assert done.returncode == 0, done.stdout + done.stderr
+    results = repository / "results" / "small"
+    html, pdf = results / "report" / "paper.html", results / "report" / "paper.pdf"
+    assert html.stat().st_size > 10_000 and pdf.read_bytes().startswith(b"%PDF")
+
+    def planned() -> dict[str, int]:
+        return jobs(snakemake(repository, "-n", "--configfile", config))
+
+    assert planned() == {}, "a second run has nothing to do"
+    for file in repository.rglob("*"):
+        if file.is_file() and ".snakemake" not in file.parts:
+            file.touch()
+    for image in cohort.rglob("*.jpeg"):
+        image.touch()
+    assert planned() == {}, "a touch reruns nothing"
+
+    with edited(repository / "report_templates" / "print.css", "/* an edit */\n"):
+        assert set(planned()) == {"report", "all", "total"}, "a template's edit reruns the paper alone"
+    with edited(repository / "cxr" / "training.py", "# an edit\n"):
+        rerun = planned()
+        assert {"train", "evaluate", "figures", "report"} <= set(rerun)
+        assert not {"images", "manifest", "split", "arrays", "normalisation"} & set(rerun)
+    assert planned() == {}
+
+    first = next(cohort.rglob("*.jpeg"))
+    Image.effect_noise((90, 80), 30).save(first.with_name("person9_virus_9.jpeg"))
+    assert {"manifest", "split", "arrays", "train", "report"} <= set(planned()), "a further image reruns everything"
+    first.with_name("person9_virus_9.jpeg").unlink()
+
+    record = json.loads((results / "runs/published/custom/seed-42/run.json").read_text())
+    assert record["settings"]["image_size"] == 32 and record["code"]["version"]
+
+
+@contextmanager
+def edited(path: Path, line: str) -> Iterator[None]:
+    """Append a line to a file for a while."""
+    content = path.read_bytes()
+    path.write_bytes(content + line.encode())
+    yield
+    path.write_bytes(content)
