@@ -19,12 +19,15 @@ from matplotlib.ticker import MaxNLocator
 
 from cxr.errors import InputError
 from cxr.files import read_json, written_whole
-from cxr.results import printed_row
+from cxr.published import printed_row
 
 # Text and axes are drawn in this ink and in no other; the paper gives it the colour of its own text, light or dark.
 INK = "#231f20"
 GREY = "#8a8a8a"
 BLUE, VERMILLION = "#0072b2", "#d55e00"
+
+# What is drawn of each run.
+RUN_FIGURES = ("loss", "accuracy", "confusion_matrix", "roc")
 
 # Widths in inches: a panel is half the text block, and as wide as a phone.
 PANEL, FULL = 3.1, 6.3
@@ -50,9 +53,21 @@ STYLE: dict[Any, Any] = {
 }
 
 
-def write_figures(
-    run: Path, cohort: Path, published: Path, figures: Path, printed: dict[str, Any] | None = None
-) -> None:
+def write_figures(runs: dict[str, Any], results: Path, published: Path) -> None:
+    """Draw the figures of several runs under ``figures/``; a run that was not run gets drawings that say so.
+
+    Args:
+        runs: ``published`` of the experiment, which selects what the study printed, or None, by the run's place, such
+            as ``published/custom/seed-42``.
+        results: ``results/<config name>``, with ``data/cohort.json`` and the folders of the runs under ``runs``.
+        published: ``paper/published``.
+    """
+    cohort = results / "data" / "cohort.json"
+    for place, printed in runs.items():
+        draw_run(results / "runs" / place, cohort, published, results / "figures" / place, printed)
+
+
+def draw_run(run: Path, cohort: Path, published: Path, figures: Path, printed: Mapping[str, Any] | None = None) -> None:
     """Draw the figures of one run: ``loss.svg``, ``accuracy.svg``, ``confusion_matrix.svg`` and ``roc.svg``.
 
     Args:
@@ -62,12 +77,23 @@ def write_figures(
         figures: the folder to write to.
         printed: ``published`` of the experiment, which selects what the study printed, or None.
     """
+    if read_json(run / "run.json")["status"] != "done":
+        for name in RUN_FIGURES:
+            draw_nothing(cohort, figures / f"{name}.svg")
+        return
     curve = printed_row(printed, read_json(published / "curves.json"))
     row = printed_row(printed, read_json(published / "results.json")["metrics"])
     for quantity in ("loss", "accuracy"):
         draw_training_curve(run / "history.csv", run / "run.json", cohort, figures / f"{quantity}.svg", quantity, curve)
     draw_confusion_matrix(run / "metrics.json", cohort, figures / "confusion_matrix.svg", row)
     draw_roc(run / "metrics.json", cohort, figures / "roc.svg", row)
+
+
+def draw_nothing(cohort: Path, figure: Path) -> None:
+    """Draw the words "not run", where a run's figure would be."""
+    with _drawing(figure, cohort, PANEL, 1.0) as axes:
+        axes.set_axis_off()
+        axes.text(0.5, 0.5, "not run", ha="center", va="center", color=GREY)
 
 
 def draw_transforms(examples: Path, cohort: Path, figure: Path) -> None:

@@ -144,6 +144,10 @@ class Node:
     def __len__(self) -> int:
         return len(self._content)
 
+    def plain(self) -> Mapping[str, Any]:
+        """Return the mapping as it is in the file."""
+        return self._content
+
     def items(self) -> list[tuple[str, Any]]:
         """Return the pairs of key and wrapped value, in the file's order."""
         return [(name, self[name]) for name in self._content]

@@ -1,13 +1,15 @@
 """The result tree of one config, with the study's printed numbers beside it, as the paper reads it."""
 
 import csv
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from cxr.errors import InputError
 from cxr.files import read_json
+from cxr.published import printed_row
 from cxr.quantities import Node, quantities
 from cxr.study import Study
 
@@ -19,8 +21,10 @@ class Run:
     Attributes:
         protocol: the name of a file of ``paper/protocols/``.
         experiment: a key of ``paper/experiments.yaml``.
+        seed: what its random numbers come from.
+        rank: where its experiment stands in the config.
         place: the folder relative to the results, ``runs/<protocol>/<experiment>/seed-<seed>``.
-        spec: the experiment's row of ``paper/experiments.yaml``.
+        spec: the experiment's row of ``paper/experiments.yaml`` with what the protocol overrides.
         record: ``run.json``.
         metrics: ``metrics.json``.
         history: the rows of ``history.csv``.
@@ -30,6 +34,8 @@ class Run:
 
     protocol: str
     experiment: str
+    seed: int
+    rank: int
     place: str
     spec: Node
     record: Node
@@ -43,6 +49,12 @@ class Run:
         """A name for labels: ``published-custom-seed-42``."""
         return self.place.removeprefix("runs/").replace("/", "-")
 
+    @property
+    def origin(self) -> str:
+        """What made it: equal for runs of the same code and packages on the same hardware."""
+        parts = (self.record.code, self.record.packages, self.record.hardware, self.record.device)
+        return json.dumps([part.plain() for part in parts], sort_keys=True)
+
 
 @dataclass(frozen=True)
 class Results:
@@ -52,6 +64,10 @@ class Results:
         cohort: ``data/cohort.json``.
         preprocessing: ``preprocessing.json`` by protocol, for those that are there.
         runs: the runs that the config names and that are there, in the config's order.
+        shown: those of them that the paper shows in detail.
+        not_run: the runs that could not be run, each with the reason.
+        stand_ins: where weights come from that stand in for the study's pretrained ones, each origin once.
+        selection: ``selection.json``, or None.
         missing: the places of the config's other runs, each with what is not there.
         config: the config.
         catalogue: ``paper/experiments.yaml``.
@@ -64,6 +80,10 @@ class Results:
     cohort: Node
     preprocessing: dict[str, Node]
     runs: tuple[Run, ...]
+    shown: tuple[Run, ...]
+    not_run: tuple[Mapping[str, str], ...]
+    stand_ins: tuple[str, ...]
+    selection: Node | None
     missing: tuple[Mapping[str, str], ...]
     config: Node
     catalogue: Node
@@ -91,22 +111,27 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
     catalogue = quantities(study.catalogue, "paper/experiments.yaml")
     printed = quantities(read_json(paper / "published" / "results.json"), "paper/published/results.json")
     curves = quantities(read_json(paper / "published" / "curves.json"), "paper/published/curves.json")
-    runs, missing = [], []
+    runs, missing, not_run = [], [], []
     for protocol in study.protocols:
         for experiment in study.experiments:
             for seed in study.config["seeds"]:
                 place = f"runs/{protocol}/{experiment}/seed-{seed}"
                 absent = [n for n in ("run.json", "metrics.json", "history.csv") if not (root / place / n).exists()]
-                spec = catalogue.experiments[experiment]
+                spec = quantities(study.spec(experiment, protocol), f"paper/experiments.yaml under {protocol}")
                 if absent:
                     missing.append({"place": place, "title": spec.title, "absent": absent[0]})
                     continue
                 _check_settings(root / place / "run.json", study.run_settings(experiment, protocol, seed))
+                record = _file(root, f"{place}/run.json")
+                if record.status != "done":
+                    title = f"{spec.title} ({study.protocols[protocol]['title']}, seed {seed})"
+                    not_run.append({"place": place, "title": title, "reason": record.reason})
+                    continue
                 selector = study.catalogue["experiments"][experiment].get("published")
                 runs.append(
                     Run(
-                        *(protocol, experiment, place, spec),
-                        record=_file(root, f"{place}/run.json"),
+                        *(protocol, experiment, seed, study.experiments.index(experiment), place, spec),
+                        record=record,
                         metrics=_file(root, f"{place}/metrics.json"),
                         history=_rows(root, f"{place}/history.csv"),
                         printed=printed_row(selector, printed.metrics),
@@ -121,6 +146,10 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
             if path.exists()
         },
         runs=tuple(runs),
+        shown=tuple(run for run in runs if (run.protocol, run.experiment, run.seed) in study.shown_runs()),
+        not_run=tuple(not_run),
+        stand_ins=tuple(dict.fromkeys(run.record.weights.origin for run in runs if not run.record.weights.original)),
+        selection=_file(root, "selection.json") if (root / "selection.json").exists() else None,
         missing=tuple(missing),
         config=quantities(study.config, f"config '{study.config['name']}'"),
         catalogue=catalogue,
@@ -157,20 +186,6 @@ def _rows(root: Path, name: str) -> tuple[Node, ...]:
 
 def _parsed(text: str) -> int | float:
     return int(text) if text.lstrip("-").isdigit() else float(text)
-
-
-def printed_row(selector: Mapping[str, Any] | None, rows: Sequence[Any]) -> Any:
-    """Return the row of a file of ``paper/published/`` that belongs to an experiment, or None.
-
-    Args:
-        selector: ``published`` of the experiment: ``architecture``, ``experiment``, perhaps ``hidden_units``.
-        rows: ``metrics`` of ``results.json``, or ``curves.json``, as plain dictionaries or as nodes.
-    """
-    if selector is None:
-        return None
-    wanted = [selector.get(name) for name in ("architecture", "experiment", "hidden_units")]
-    matching = (row for row in rows if [row["architecture"], row["experiment"], row["hidden_units"]] == wanted)
-    return next(matching, None)
 
 
 def measures(metrics: Node) -> dict[str, Any]:

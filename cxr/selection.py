@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr.files import read_json, write_json
+from cxr.published import printed_row
 
 
 def best_epoch(val_accuracy: Sequence[float]) -> int:
@@ -15,11 +16,6 @@ def best_epoch(val_accuracy: Sequence[float]) -> int:
 def chosen(best_accuracies: Mapping[str, float]) -> str:
     """Return the experiment of a family with the highest validation accuracy at its best epoch, the first of equals."""
     return max(best_accuracies, key=lambda name: best_accuracies[name])
-
-
-def same_experiment(selector: Mapping[str, Any], row: Mapping[str, Any]) -> bool:
-    """Return whether a row of ``paper/published`` is the one that ``published`` of an experiment selects."""
-    return all(row.get(key) == value for key, value in ({"hidden_units": None} | dict(selector)).items())
 
 
 def published_choices(
@@ -34,15 +30,11 @@ def published_choices(
     """
     choices = {}
     for family, members in families.items():
-        printed = {
-            name: max(curve["val_accuracy"])
-            for name, selector in members.items()
-            for curve in curves
-            if same_experiment(selector, curve)
-        }
-        reported = [name for name, selector in members.items() if any(same_experiment(selector, row) for row in rows)]
+        printed = {name: printed_row(selector, curves) for name, selector in members.items()}
+        best = {name: max(curve["val_accuracy"]) for name, curve in printed.items() if curve}
+        reported = [name for name, selector in members.items() if printed_row(selector, rows)]
         choices[family] = {
-            "rule_picks_on_printed_curves": chosen(printed) if printed else None,
+            "rule_picks_on_printed_curves": chosen(best) if best else None,
             "preprint_reports": reported[0] if reported else None,
         }
     return choices

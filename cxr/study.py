@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from cxr.errors import InputError, did_you_mean
+from cxr.files import read_json
+from cxr.published import printed_row
 from cxr.schema import REPOSITORY, read_yaml, validate
 from cxr.steps import check_steps, resize_of
 
@@ -125,9 +127,18 @@ class Study:
         }
 
     def shown_runs(self) -> list[tuple[str, str, int]]:
-        """The runs that the paper shows in detail: of the first protocol and the first seed."""
+        """The runs that the paper shows in detail: of the first protocol and seed, those with a printed result.
+
+        Where the study printed a result of none of them, all of them.
+        """
         protocol, seed = next(iter(self.protocols)), self.config["seeds"][0]
-        return [(protocol, experiment, seed) for experiment in self.experiments]
+        printed = read_json(PAPER / "published" / "results.json")["metrics"]
+        compared = [
+            name
+            for name in self.experiments
+            if printed_row(self.catalogue["experiments"][name].get("published"), printed) is not None
+        ]
+        return [(protocol, experiment, seed) for experiment in compared or self.experiments]
 
     def run_settings(self, experiment: str, protocol: str, seed: int) -> dict[str, Any]:
         """Everything that decides the result of a run, resolved; it is carried into ``run.json``."""
