@@ -16,11 +16,11 @@ def metrics_of(predictions: pd.DataFrame) -> dict[str, Any]:
 
     Args:
         predictions: columns ``label`` (0 or 1), ``probability`` (of PNEUMONIA, 0 to 1), ``predicted`` (the class with
-            the largest logit).
+            the largest logit; a network with more than two outputs may choose one that is neither, which is wrong).
 
     Returns:
-        ``n``, ``accuracy``, ``auroc`` (null when only one class is there), ``confusion_matrix`` [[TN, FP], [FN, TP]],
-        precision, recall, F1 and support of both ``classes``, their ``macro`` and ``weighted`` means, and ``roc``.
+        ``n``, ``neither`` (images given another class than the two), ``accuracy``, ``auroc`` (null when only one class
+        is there), ``confusion_matrix`` [[TN, FP], [FN, TP]], precision, recall, F1 and support of both ``classes``, their ``macro`` and ``weighted`` means, and ``roc``.
     """
     label, predicted = predictions["label"], predictions["predicted"]
     report = classification_report(
@@ -30,6 +30,7 @@ def metrics_of(predictions: pd.DataFrame) -> dict[str, Any]:
     false_positive_rate, true_positive_rate, _ = roc_curve(label, predictions["probability"]) if both else ([], [], [])
     return {
         "n": len(predictions),
+        "neither": int((~predicted.isin([0, 1])).sum()),
         "accuracy": float((label == predicted).mean()),
         "auroc": float(roc_auc_score(label, predictions["probability"])) if both else None,
         "confusion_matrix": confusion_matrix(label, predicted, labels=[0, 1]).tolist(),
@@ -63,11 +64,11 @@ def read_predictions(path: Path) -> pd.DataFrame:
     missing = [name for name in needed if name not in rows]
     if missing:
         raise InputError(f"{path}: the column '{missing[0]}' is missing; a predictions.csv has {', '.join(needed)}.")
-    wrong = ~(rows["probability"].between(0, 1) & rows["label"].isin([0, 1]) & rows["predicted"].isin([0, 1]))
+    wrong = ~(rows["probability"].between(0, 1) & rows["label"].isin([0, 1]) & (rows["predicted"] >= 0))
     if wrong.any():
         line = int(wrong.to_numpy().argmax()) + 2
         raise InputError(
-            f"{path}, line {line}: probability must be 0 to 1, label and predicted 0 or 1; make the predictions again."
+            f"{path}, line {line}: probability must be 0 to 1, label 0 or 1, predicted a class; make the predictions again."
         )
     if rows.duplicated(["path", "set"]).any():
         twice = rows.loc[rows.duplicated(["path", "set"]), "path"].iloc[0]

@@ -55,6 +55,14 @@ def test_perfect_and_inverted(flip: bool, auroc: float) -> None:
     assert (metrics["auroc"], metrics["accuracy"]) == (auroc, auroc)
 
 
+def test_an_output_that_is_neither_class_is_wrong() -> None:
+    rows = predictions(3, 1, 2, 4)
+    rows.loc[0, "predicted"] = 717
+    metrics = metrics_of(rows)
+    assert (metrics["neither"], metrics["accuracy"], metrics["classes"]["NORMAL"]["recall"]) == (1, 0.6, 0.5)
+    assert metrics["confusion_matrix"] == [[2, 1], [2, 4]]
+
+
 def test_constant_and_one_class() -> None:
     constant = metrics_of(predictions(0, 4, 0, 6))
     assert constant["auroc"] == 0.5 and constant["classes"]["NORMAL"]["precision"] == 0
