@@ -20,7 +20,8 @@ def metrics_of(predictions: pd.DataFrame) -> dict[str, Any]:
 
     Returns:
         ``n``, ``neither`` (images given another class than the two), ``accuracy``, ``auroc`` (null when only one class
-        is there), ``confusion_matrix`` [[TN, FP], [FN, TP]], precision, recall, F1 and support of both ``classes``, their ``macro`` and ``weighted`` means, and ``roc``.
+        is there), ``confusion_matrix`` as [[TN, FP], [FN, TP]], precision, recall, F1 and support of both ``classes``,
+        their ``macro`` and ``weighted`` means, and ``roc``.
     """
     label, predicted = predictions["label"], predictions["predicted"]
     report = classification_report(
@@ -68,7 +69,8 @@ def read_predictions(path: Path) -> pd.DataFrame:
     if wrong.any():
         line = int(wrong.to_numpy().argmax()) + 2
         raise InputError(
-            f"{path}, line {line}: probability must be 0 to 1, label 0 or 1, predicted a class; make the predictions again."
+            f"{path}, line {line}: probability must be 0 to 1, label 0 or 1, predicted a class; "
+            "make the predictions again."
         )
     if rows.duplicated(["path", "set"]).any():
         twice = rows.loc[rows.duplicated(["path", "set"]), "path"].iloc[0]

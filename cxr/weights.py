@@ -39,7 +39,7 @@ def write_weights(settings: dict[str, Any], weights: Path, facts: Path) -> None:
     known: dict[str, Any] = {"available": True, "original": False}
     if source == "random":
         state = build_backbone(backbone, 3, 224).state_dict()
-        known |= {"origin": "random weights in place of pretrained ones"}
+        known |= {"origin": "random weights, standing in"}
     elif source == "none":
         known = {"available": False, "original": False, "reason": "no weights: the config names none for this network"}
     elif source == "file":

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from cxr.figures import draw_transforms, write_figures
+from cxr.figures import draw_run, draw_transforms
 from cxr.files import write_json
 from cxr.metrics import write_metrics
 from cxr.study import Study
@@ -21,7 +21,7 @@ CONFIG = {
     "protocols": ["published"],
     "experiments": ["custom"],
     "seeds": [42],
-    "max_epochs": 10,
+    "limits": [{"experiments": ["*"], "epochs": 10}],
 }
 COUNTS = {
     "train": {"NORMAL": 250, "PNEUMONIA": 600},
@@ -139,12 +139,13 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
     write_json(
         folder / "run.json",
         {
+            "status": "done",
             "settings": settings,
             "seed": seed,
             "best_epoch": best + 1,
             "best_val_accuracy": float(validation[best]),
             "parameters": {"total": 8747, "trainable": 8747},
-            "weights": {"origin": "random", "seed": seed},
+            "weights": {"available": True, "original": True, "origin": "random", "seed": seed},
             "training_images": 2000,
             "steps_per_epoch": 200,
             "started": "2026-02-03T04:05:06+00:00",
@@ -163,9 +164,9 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
 
 def rescore(root: Path, run: Path, printed: dict[str, Any] | None) -> None:
     """Make again what follows from a run's predictions: metrics and figures."""
-    write_metrics(run / "predictions.csv", run / "metrics.json")
+    write_metrics([run / "predictions.csv"], [run / "metrics.json"])
     figures = root / "figures" / run.relative_to(root / "runs")
-    write_figures(run, root / "data" / "cohort.json", PAPER / "published", figures, printed)
+    draw_run(run, root / "data" / "cohort.json", PAPER / "published", figures, printed)
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:

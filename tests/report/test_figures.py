@@ -13,9 +13,9 @@ from cxr.figures import (
     _name_lines,
     draw_confusion_matrix,
     draw_roc,
+    draw_run,
     draw_training_curve,
     draw_transforms,
-    write_figures,
 )
 from cxr.files import read_json, write_json
 
@@ -29,7 +29,7 @@ def texts(figure: Path) -> list[str]:
 
 
 def draw(results: Path, figures: Path, printed=None) -> None:
-    write_figures(results / RUN, results / "data" / "cohort.json", PAPER / "published", figures, printed)
+    draw_run(results / RUN, results / "data" / "cohort.json", PAPER / "published", figures, printed)
 
 
 def test_equal_inputs_give_equal_bytes(results, tmp_path):

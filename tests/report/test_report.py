@@ -53,14 +53,14 @@ def test_templates_hold_neither_words_nor_numbers_of_the_paper():
 def test_the_tables_hold_the_numbers_of_the_metrics(page, results):
     test = json.loads((results / RUN / "metrics.json").read_text())["test"]
     table = re.search(r'id="tab-results".*?</table>', page, re.DOTALL)[0]
-    row = next(row for row in table.split("<tr>") if "seed" in row)
+    row = next(row for row in table.split("<tr>") if "as published" in row)
     pneumonia, normal = test["classes"]["PNEUMONIA"], test["classes"]["NORMAL"]
     expected = [test["accuracy"], test["auroc"], pneumonia["recall"], normal["recall"], pneumonia["precision"]]
     expected += [normal["precision"], pneumonia["f1"], normal["f1"]]
     shown = re.findall(r'class="number" title="(.*?) · (.*?) · (.*?)">(.*?)<', row)
-    assert [text for _, _, key, text in shown if key != "seed"] == [f"{value:.3f}" for value in expected]
-    assert {source for _, source, _, _ in shown} == {f"{RUN}/metrics.json", f"{RUN}/run.json"}
-    printed = next(row for row in table.split("<tr>") if "CNN, printed" in row)
+    assert [text for _, _, _, text in shown] == [f"{value:.3f}" for value in expected]
+    assert {source for _, source, _, _ in shown} == {f"{RUN}/metrics.json"}
+    printed = next(row for row in table.split("<tr>") if "printed</td>" in row)
     assert re.findall(r">([\d.]+)</span>", printed)[:3] == ["0.844", "0.984", "0.636"]
 
 
@@ -196,11 +196,40 @@ def test_every_run_of_every_protocol_and_seed_finds_its_room(tmp_path):
     page = render_paper(study, tmp_path)
     headings = re.findall(r"<h3[^>]*>(.*?)</h3>", page)
     shown = [words(heading) for heading in headings if "seed" in heading]
-    assert len(shown) == 7
-    assert shown[-1].endswith("Wide CNN (other way, seed 1)")
+    assert shown == ["4.1 Custom CNN (as published, seed 1)"], (
+        "in detail: first protocol and seed, with a printed result"
+    )
     assert "Wide CNN (runs/other/wide/seed-2)" in words(page)
-    assert "the study printed no result of this experiment" in words(page)
-    assert len(re.findall(r"Provenance of", words(page))) == 7
+    table = re.search(r'id="tab-results".*?</table>', page, re.DOTALL)[0]
+    rows = [words(row).strip() for row in table.split("<tr>")[2:]]
+    variants = ["as published, seed 1", "as published, seed 2", "other way, seed 1", "other way, seed 2"]
+    assert len(rows) == 8
+    assert rows[0].startswith("Custom CNN printed") and rows[5].startswith("Wide CNN as published, seed 1")
+    assert all(variant in row for variant, row in zip(variants, rows[1:5], strict=True))
+    runs = re.search(r'id="tab-runs".*?</table>', page, re.DOTALL)[0]
+    assert len(runs.split("<tr>")) == 2 + 7
+
+
+def test_what_was_not_run_is_named_with_its_reason(study, own_results):
+    record = own_results / RUN / "run.json"
+    content = json.loads(record.read_text())
+    settings = {name: content[name] for name in ("settings", "weights")}
+    record.write_text(json.dumps({"status": "not run", "reason": "no weights: none to be had", **settings}))
+    page = words(render_paper(study, own_results))
+    assert "Custom CNN (as published, seed 42)" in page and "no weights: none to be had" in page
+    assert "There is no result yet." in page
+
+
+def test_weights_that_stand_in_are_said_on_the_first_page_and_in_captions(study, own_results, page):
+    assert "Not the study's pretrained weights" not in words(page)
+    record = own_results / RUN / "run.json"
+    content = json.loads(record.read_text())
+    content["weights"] = {"available": True, "original": False, "origin": "file mine.pth"}
+    record.write_text(json.dumps(content))
+    changed = render_paper(study, own_results)
+    assert "In their place stand: file mine.pth." in words(changed)
+    computed = len(re.findall(r"Synthetic phantom data\.", changed))
+    assert computed > 5 and len(re.findall(r"Some weights are not the study", changed)) == computed
 
 
 def test_equal_inputs_give_the_same_page(study, results, page):
@@ -217,7 +246,7 @@ def test_the_pdf_holds_the_numbers_of_the_tables(pdf, page):
     text = re.sub(r"\s+", " ", " ".join(sheet.extract_text() for sheet in PdfReader(pdf).pages))
     table = re.search(r'id="tab-results".*?</table>', page, re.DOTALL)[0]
     rows = [re.findall(r'<span class="number"[^>]*>([^<]*)<', row) for row in table.split("<tr>")[2:]]
-    assert len(rows) == 3
+    assert len(rows) == 2
     for row in rows:
         for shown in row:
             assert shown in text

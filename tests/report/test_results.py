@@ -68,5 +68,7 @@ def test_the_printed_row_is_found_by_all_parts_of_the_selector():
     assert printed_row(selector, rows)["hidden_units"] == 100
     assert printed_row(selector, quantities(rows, "curves.json")).hidden_units == 100
     assert printed_row(selector | {"hidden_units": 11}, rows) is None
-    assert printed_row({"architecture": "resnet18", "experiment": "I"}, rows) is None
+    trial = {"architecture": "resnet18", "experiment": "I-trial"}
+    printed = json.loads((PAPER / "published" / "results.json").read_text())["metrics"]
+    assert printed_row(trial, rows)["experiment"] == printed_row(trial, printed)["experiment"] == "I-trial"
     assert printed_row(None, rows) is None
