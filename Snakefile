@@ -1,5 +1,6 @@
 # From chest X-rays to a paper. `snakemake --cores all` runs the demo; `--configfile config/config.yaml` runs the study.
 import json
+import sys
 from pathlib import Path
 
 from snakemake.utils import min_version
@@ -15,10 +16,19 @@ if "name" not in config:
 from cxr.dependencies import source_files
 from cxr.study import Study
 
+# Jobs run this Python, also where its environment is not activated.
+shell.prefix(f"export PATH={Path(sys.executable).parent}:$PATH; ")
+
+
+# Used with `--sdm apptainer` alone: a base with conda, in which the environment of environment.yml is to be active.
+container: "docker://condaforge/miniforge3:latest"
+
+
 study = Study.from_config(config)
 RESULTS = study.results
 
 
+include: "workflow/rules/common.smk"
 include: "workflow/rules/data.smk"
 include: "workflow/rules/preprocess.smk"
 include: "workflow/rules/train.smk"

@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +42,7 @@ def snakemake(repository: Path, *arguments: str, **environment: str | None) -> s
     """Run Snakemake in the copy; an environment variable given as None is taken away."""
     variables = os.environ | {"PYTHONPATH": str(repository)} | environment
     return subprocess.run(
-        ["snakemake", "--cores", "2", *arguments],
+        [sys.executable, "-m", "snakemake", "--cores", "2", *arguments],
         cwd=repository,
         capture_output=True,
         text=True,
@@ -72,7 +74,8 @@ def test_dry_run_of_each_config_under_each_profile(repository: Path, config: str
         f"workflow/profiles/{profile}",
     )
     planned = jobs(done)
-    assert planned["train"] >= 1 and planned["report"] == 1
+    # The demo trains all experiments of a protocol in one process; the paper has 22 x 3 x 5 runs.
+    assert planned["train"] == {"demo": 3, "config": 330}[config] and planned["report"] == 1
     gpu = "gpu=1" if config == "config" else "gpu=0"
     assert gpu in done.stdout
 
@@ -83,10 +86,13 @@ def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     blocks = done.stdout.split("\nrule ")
-    (train,) = (block for block in blocks if block.startswith("train:"))
-    (split,) = (block for block in blocks if block.startswith("split:"))
-    assert "slurm_partition=gpu" in train and "slurm_partition=cpu" in split
-    assert "mem_mb=4000" in train and "runtime=240" in train
+    trains = [block for block in blocks if block.startswith("train:")]
+    splits = [block for block in blocks if block.startswith("split:")]
+    assert len(trains) == 330 and len(splits) == 3
+    for block in trains:
+        assert "slurm_partition=gpu" in block and "mem_mb=4000" in block and "runtime=240" in block and "gpu=1" in block
+    for block in splits:
+        assert "slurm_partition=cpu" in block and "gpu=" not in block
 
 
 def test_the_default_is_the_demo(repository: Path) -> None:
@@ -138,7 +144,10 @@ def config(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
         "name": "small",
         "data": {"source": "folder", "folder": str(cohort)},
         "image_size": 32,
-        "max_epochs": 2,
+        "protocols": ["published", "corrected"],
+        "experiments": ["custom", "resnet18-I-10", "densenet121-I-10"],
+        "weights": {"resnet18": "random", "densenet121": "none"},
+        "limits": [{"experiments": ["*"], "epochs": 2, "training_images": 16}],
     }
     path = tmp_path_factory.mktemp("config") / "config.yaml"
     path.write_text(yaml.safe_dump(content))
@@ -178,8 +187,16 @@ def test_from_images_to_paper_and_what_reruns(repository: Path, config: str, coh
     assert {"manifest", "split", "arrays", "train", "report"} <= set(planned()), "a further image reruns everything"
     first.with_name("person9_virus_9.jpeg").unlink()
 
-    record = json.loads((results / "runs/published/custom/seed-42/run.json").read_text())
-    assert record["settings"]["image_size"] == 32 and record["code"]["version"]
+    records = {
+        name: json.loads((results / f"runs/corrected/{name}/seed-42/run.json").read_text())
+        for name in ("custom", "resnet18-I-10", "densenet121-I-10")
+    }
+    assert records["custom"]["settings"]["image_size"] == 32 and records["custom"]["code"]["version"]
+    assert records["resnet18-I-10"]["weights"]["origin"] == "random weights, standing in"
+    assert records["densenet121-I-10"]["status"] == "not run"
+    words = re.sub(r"<[^>]+>|\s+", " ", html.read_text())
+    assert "no weights: the config names none for this network" in words
+    assert "random weights, standing in" in words
 
 
 @contextmanager

@@ -48,13 +48,6 @@ rule transforms_figure:
         "python -m cxr --log {log} transforms-figure --examples {input.examples} --cohort {input.cohort} --figure {output}"
 
 
-SHOWN = [
-    f"{protocol}/{experiment}/seed-{seed}"
-    for protocol, experiment, seed in study.shown_runs()
-]
-FILES = ["run.json", "history.csv", "metrics.json"]
-
-
 rule figures:
     input:
         runs=expand(f"{RESULTS}/runs/{{run}}/{{file}}", run=SHOWN, file=FILES),

@@ -40,15 +40,13 @@ rule arrays:
         " --arrays {output} --threads {threads}"
 
 
-def array_at_image_size(wildcards):
-    return ancient(f"{RESULTS}/arrays/{study.array_name(1.0, wildcards.protocol)}.npy")
-
-
 rule normalisation:
     input:
         manifest=rules.manifest.output.manifest,
         split=rules.split.output,
-        array=array_at_image_size,
+        array=lambda wildcards: ancient(
+            f"{RESULTS}/arrays/{study.array_name(1.0, wildcards.protocol)}.npy"
+        ),
         published="paper/published/results.json",
         code=source_files("cxr.normalisation"),
     output:

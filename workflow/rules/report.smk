@@ -1,10 +1,4 @@
 # The choices that validation makes among runs, and the paper.
-RUNS = [
-    f"{RESULTS}/runs/{protocol}/{experiment}/seed-{seed}"
-    for protocol in study.protocols
-    for experiment in study.experiments
-    for seed in config["seeds"]
-]
 
 
 rule selection:

@@ -22,43 +22,6 @@ rule weights:
         "python -m cxr --log {log} weights --settings {params.settings:q} --weights {output.state} --facts {output.facts}"
 
 
-# A job trains one run, or all experiments of a protocol and a seed one after another (config key one_process).
-JOB = "all" if config.get("one_process") else "{experiment}"
-TOGETHER = study.experiments if config.get("one_process") else [JOB]
-RUN = f"{RESULTS}/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
-
-
-def runs_of(wildcards):
-    """The settings of a job's runs by their folders."""
-    protocol, seed = wildcards.protocol, int(wildcards.seed)
-    return {
-        RUN.format(
-            protocol=protocol, experiment=experiment, seed=seed
-        ): study.run_settings(experiment, protocol, seed)
-        for experiment in expand(TOGETHER, **dict(wildcards.items()))
-    }
-
-
-def arrays_of(wildcards):
-    # The manifest's hashes tell of other images, and an array has no checksum for its size: its date says nothing.
-    experiments = expand(TOGETHER, **dict(wildcards.items()))
-    names = {
-        name
-        for experiment in experiments
-        for name in study.arrays_of(experiment, wildcards.protocol)
-    }
-    return ancient(expand(f"{RESULTS}/arrays/{{array}}.npy", array=sorted(names)))
-
-
-def weights_of(wildcards):
-    experiments = expand(TOGETHER, **dict(wildcards.items()))
-    backbones = {
-        study.pretrained_backbone(experiment, wildcards.protocol)
-        for experiment in experiments
-    } - {None}
-    return expand(rules.weights.output.state, backbone=sorted(backbones))
-
-
 rule train:
     input:
         manifest=rules.manifest.output.manifest,

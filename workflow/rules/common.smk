@@ -1,0 +1,55 @@
+# What several rules name: the runs, and what a job that trains reads.
+RUN = f"{RESULTS}/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
+RUNS = [
+    RUN.format(protocol=protocol, experiment=experiment, seed=seed)
+    for protocol in study.protocols
+    for experiment in study.experiments
+    for seed in config["seeds"]
+]
+FILES = ["run.json", "history.csv", "metrics.json"]
+
+# The runs that the paper shows in detail.
+SHOWN = [
+    f"{protocol}/{experiment}/seed-{seed}"
+    for protocol, experiment, seed in study.shown_runs()
+]
+
+# A job trains one run, or all experiments of a protocol and a seed one after another (config key one_process).
+JOB = "all" if config.get("one_process") else "{experiment}"
+TOGETHER = study.experiments if config.get("one_process") else [JOB]
+
+
+def experiments_of(wildcards):
+    """The experiments that a job trains."""
+    return expand(TOGETHER, **dict(wildcards.items()))
+
+
+def runs_of(wildcards):
+    """The settings of a job's runs, by their folders."""
+    protocol, seed = wildcards.protocol, int(wildcards.seed)
+    return {
+        RUN.format(
+            protocol=protocol, experiment=experiment, seed=seed
+        ): study.run_settings(experiment, protocol, seed)
+        for experiment in experiments_of(wildcards)
+    }
+
+
+def arrays_of(wildcards):
+    """The arrays that a job's runs read."""
+    names = {
+        name
+        for experiment in experiments_of(wildcards)
+        for name in study.arrays_of(experiment, wildcards.protocol)
+    }
+    # The manifest's hashes tell of other images, and an array is too large for a checksum: its date says nothing.
+    return ancient(expand(f"{RESULTS}/arrays/{{array}}.npy", array=sorted(names)))
+
+
+def weights_of(wildcards):
+    """The pretrained weights that a job's runs start from."""
+    backbones = {
+        study.pretrained_backbone(name, wildcards.protocol)
+        for name in experiments_of(wildcards)
+    } - {None}
+    return expand(f"{RESULTS}/weights/{{backbone}}.pt", backbone=sorted(backbones))
