@@ -254,6 +254,12 @@ def _warnings(table: pd.DataFrame, unknown: int) -> Iterator[str]:
             f"The file names of {unknown} of {len(table)} images do not tell the patient, so that each of these images "
             f"counts as a patient of its own; a table {PATIENTS} beside train/ can name them."
         )
+    if len(table) > 1 and len(sizes := table[["width", "height"]].drop_duplicates()) == 1:
+        width, height = sizes.iloc[0]
+        yield (
+            f"All images measure {width} x {height} px: these are not originals but a resized copy, so resizing here is "
+            f"not the study's, and what the size of an original tells is lost."
+        )
     splits = table.groupby("patient_fine")["official_split"].nunique()
     if crossing := int((splits > 1).sum()):
         yield f"Patients with images in more than one of train/, val/ and test/: {crossing}."

@@ -30,5 +30,6 @@ def draw_folder(root: Path, paths: list[str] = PATHS) -> Path:
     """Write one JPEG, different from all others, to each path below ``root``."""
     for seed, path in enumerate(paths):
         (root / path).parent.mkdir(parents=True, exist_ok=True)
-        (root / path).write_bytes(jpeg(seed))
+        # Real originals differ in size; the last is a pixel wider than the others.
+        (root / path).write_bytes(jpeg(seed, (49 if path == paths[-1] else 48, 40)))
     return root

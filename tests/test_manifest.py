@@ -221,6 +221,13 @@ def test_one_image_in_two_splits_or_in_both_classes(root: Path) -> None:
     assert "in both classes: train/NORMAL/IM-0117-0001.jpeg = train/PNEUMONIA/again.jpeg;" in refusal(root)
 
 
+def test_a_resized_copy_is_warned_of(root: Path) -> None:
+    assert build_manifest(root)[1]["warnings"] == []
+    (root / PATHS[-1]).write_bytes(jpeg(99))
+    (warning,) = build_manifest(root)[1]["warnings"]
+    assert warning.startswith("All images measure 48 x 40 px: these are not originals")
+
+
 def test_unknown_patients_are_warned_of_and_a_table_names_them(root: Path) -> None:
     (root / "train/NORMAL/scan 1.jpeg").write_bytes(jpeg(60))
     table, facts = build_manifest(root)
@@ -295,6 +302,7 @@ def test_the_real_images(real_images: Path) -> None:
     assert facts["etiology"] == {"none": 1583, "bacteria": 2780, "virus": 1493, "unknown": 0}
     assert facts["duplicates"] == {"groups": 30, "files": 62}
     assert facts["patients"] == {"coarse": 2790, "fine": 4097}
-    assert facts["warnings"] == []
+    sizes = table[["width", "height"]].drop_duplicates()
+    assert [warning[:26] for warning in facts["warnings"]] == ["All images measure 224 x 2"] * (len(sizes) == 1)
     crossing = table.groupby("patient_coarse")["official_split"].nunique().gt(1).sum()
     assert crossing == 264
