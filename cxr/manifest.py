@@ -257,8 +257,8 @@ def _warnings(table: pd.DataFrame, unknown: int) -> Iterator[str]:
     if len(table) > 1 and len(sizes := table[["width", "height"]].drop_duplicates()) == 1:
         width, height = sizes.iloc[0]
         yield (
-            f"All images measure {width} x {height} px: these are not originals but a resized copy, so resizing here is "
-            f"not the study's, and what the size of an original tells is lost."
+            f"All images measure {width} x {height} px: these are not originals but a resized copy, so resizing here "
+            f"is not the study's, and what the size of an original tells is lost."
         )
     splits = table.groupby("patient_fine")["official_split"].nunique()
     if crossing := int((splits > 1).sum()):
