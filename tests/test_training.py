@@ -168,6 +168,18 @@ def test_loss_that_is_not_finite_names_the_batch(stage: dict[str, Any], tmp_path
     assert not (tmp_path / "run").exists()
 
 
+def test_memory_that_does_not_suffice_says_what_to_lower(
+    stage: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr("cxr.training.set_training_mode", full)
+    with pytest.raises(InputError, match="lower image_size") as caught:
+        train(**stage, run=tmp_path / "run")
+    assert str(tmp_path / "run") in str(caught.value)
+
+
 def test_batches_do_not_depend_on_the_chunk(stage: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from cxr import batches as module
     from cxr.training import _image_sets

@@ -1,7 +1,11 @@
 """Weights: what is refused and how, and what becomes of runs without."""
 
+import functools
+import http.server
 import os
 import pickle
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -136,3 +140,44 @@ def test_the_development_weights_load(tmp_path: Path) -> None:
         sum(value.numel() for name, value in state.items() if "running" not in name and "num_" not in name)
         == 11_689_512
     )
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder whose files torchvision finds, by their names, where it looks for weights."""
+    folder = tmp_path / "served"
+    folder.mkdir()
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(folder))
+    local = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=local.serve_forever, daemon=True).start()
+
+    def from_here(url: str, **options: Any) -> Any:
+        (name,) = (file.name for file in folder.iterdir())
+        return torch.hub.load_state_dict_from_url(f"http://127.0.0.1:{local.server_port}/{name}", **options)
+
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
+    monkeypatch.setattr("torchvision.models._api.load_state_dict_from_url", from_here)
+    yield folder
+    local.shutdown()
+
+
+def test_torchvisions_weights_are_downloaded_checked_and_cached(server: Path, good: Path, tmp_path: Path) -> None:
+    # torchvision's names end in the first eight digits of the hash, and are checked against it.
+    served = server / f"resnet18-{sha256_of(good)[:8]}.pth"
+    served.write_bytes(good.read_bytes())
+    settings = {"backbone": "resnet18", "source": "torchvision"}
+    write_weights(settings, tmp_path / "w.pt", tmp_path / "w.json")
+    state, facts = load_weights(tmp_path / "w.pt", tmp_path / "w.json")
+    assert facts["available"] and facts["original"] and "IMAGENET1K_V1" in facts["origin"]
+    assert state is not None and set(state) == set(torch.load(good, weights_only=True))
+    # A second time, nothing is fetched: the cache has it.
+    served.write_bytes(b"gone")
+    write_weights(settings, tmp_path / "again.pt", tmp_path / "again.json")
+    assert (tmp_path / "again.pt").read_bytes() == (tmp_path / "w.pt").read_bytes()
+
+
+def test_a_download_with_another_hash_is_one_sentence(server: Path, tmp_path: Path) -> None:
+    (server / "resnet18-f37072fd.pth").write_bytes(b"not what was asked for")
+    with pytest.raises(InputError, match="has another hash than its name says") as caught:
+        write_weights({"backbone": "resnet18", "source": "torchvision"}, tmp_path / "w.pt", tmp_path / "w.json")
+    assert "\n" not in str(caught.value) and not (tmp_path / "w.json").exists()
