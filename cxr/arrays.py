@@ -16,8 +16,8 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import torch
-from PIL import Image
 
+from cxr.decoding import opened
 from cxr.errors import InputError
 from cxr.files import read_json, written_whole
 from cxr.progress import progress
@@ -39,7 +39,7 @@ def grey_image(path: Path, grey: str = "luma") -> npt.NDArray[np.float32]:
         InputError: the file cannot be read as an image.
     """
     try:
-        with Image.open(path) as image:
+        with opened(path) as image:
             if grey == "average" and image.mode != "L":
                 averaged: npt.NDArray[np.float32] = np.asarray(image.convert("RGB"), np.float32).mean(axis=2)
                 return averaged

@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 from PIL import Image, UnidentifiedImageError
 
+from cxr.decoding import opened
 from cxr.errors import InputError
 from cxr.filenames import CLASSES, ETIOLOGIES, SPLITS, listed, read_patients, subject_of
 from cxr.files import read_json, sha256_of, write_json, written_whole
@@ -182,7 +183,7 @@ def inspect(path: Path) -> Inspection:
     try:
         if path.stat().st_size == 0:
             return Inspection(fault="is empty")
-        with Image.open(path, formats=("JPEG", "PNG")) as image:
+        with opened(path) as image:
             width, height = image.size
             if width * height >= LARGEST_IMAGE:
                 return Inspection(fault="has 100 megapixels or more")

@@ -56,7 +56,9 @@ def test_rows_follow_the_manifest_at_every_size(make_cohort, tmp_path: Path) -> 
         assert np.array_equal(open_array(tmp_path / "40px-antialias.npy")[row], resized(grey, 40, True))
 
 
-def test_an_unreadable_image_leaves_nothing(make_cohort, tmp_path: Path) -> None:
+def test_an_unreadable_image_leaves_nothing(make_cohort, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # What WeasyPrint does to PIL when it is imported.
+    monkeypatch.setattr("PIL.ImageFile.LOAD_TRUNCATED_IMAGES", True)
     manifest, cohort = make_cohort()
     broken = tmp_path / "images" / pd.read_csv(manifest)["path"].iloc[-1]
     broken.write_bytes(broken.read_bytes()[:100])
