@@ -65,6 +65,8 @@ def train(
     inputs = {"manifest": manifest, "split": split, "preprocessing": preprocessing}
     cohort, rows, constants = pd.read_csv(manifest), pd.read_csv(split), read_json(preprocessing)
     pretrained = {path.stem: load_weights(path, path.with_suffix(".json")) for path in weights or []}
+    # Asked now: a checkout may move on while a long run goes on with the code that it has loaded.
+    origin = provenance(inputs)
     folders = [Path(folder) for folder in runs]
     for folder, settings in zip(folders, runs.values(), strict=True):
         device = accelerator(settings["device"])
@@ -109,7 +111,7 @@ def train(
                 "wall_seconds": round(sum(fitted["epoch_seconds"]), 3),
                 "peak_memory_mib": peak_memory_mib(),
                 "device": _device_facts(device, threads),
-                **provenance(inputs),
+                **origin,
             },
         )
     # Snakemake removes the outputs of a job that fails: as long as one run of it may, the others' states stay.
