@@ -27,6 +27,8 @@ from cxr.errors import InputError
 
 SPLITS = ("train", "val", "test")
 CLASSES = ("NORMAL", "PNEUMONIA")
+# What file managers leave in folders, beside hidden files (.DS_Store, ._IM-0001-0001.jpeg).
+LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
 ETIOLOGIES = {"NORMAL": ("none",), "PNEUMONIA": ("bacteria", "virus", "unknown")}
 
 _PNEUMONIA = re.compile(r"(person\d+)_(bacteria|virus)_\d+(_\d+)?", re.IGNORECASE)
@@ -112,6 +114,11 @@ def read_patients(table: Path, paths: Sequence[str]) -> dict[str, Subject]:
         patient = f"patient-{row['patient']}"
         subjects[row["path"]] = Subject(row["etiology"] or subject_of(row["path"]).etiology, patient, patient)
     return subjects
+
+
+def is_litter(name: str) -> bool:
+    """Return whether a file or folder is what file managers leave behind: hidden, or one of ``LITTER``."""
+    return name.startswith(".") or name.lower() in LITTER
 
 
 def listed(names: Iterable[str], limit: int = 20) -> str:

@@ -14,7 +14,7 @@ from PIL import Image, UnidentifiedImageError
 
 from cxr.decoding import opened
 from cxr.errors import InputError
-from cxr.filenames import CLASSES, ETIOLOGIES, SPLITS, listed, read_patients, subject_of
+from cxr.filenames import CLASSES, ETIOLOGIES, SPLITS, is_litter, listed, read_patients, subject_of
 from cxr.files import read_json, sha256_of, write_json, written_whole
 from cxr.progress import progress
 
@@ -22,8 +22,6 @@ SUFFIXES = (".jpeg", ".jpg", ".png")
 PATIENTS = "patients.csv"
 SMALLEST_SIDE = 32  # px
 LARGEST_IMAGE = 100_000_000  # px; a chest radiograph has up to about 20 million
-# What file managers leave in folders; hidden files (.DS_Store, ._IM-0001-0001.jpeg) are passed over, too.
-LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
 
 FOLDERS = [(split, name) for split in SPLITS for name in CLASSES]
 Counts = Mapping[str, Mapping[str, int]]
@@ -152,7 +150,7 @@ def list_images(root: Path) -> list[str]:
         if not folder.is_dir():
             missing.append(f"{split}/{name}")
             continue
-        entries = [entry for entry in folder.iterdir() if not _is_litter(entry.name)]
+        entries = [entry for entry in folder.iterdir() if not is_litter(entry.name)]
         entries.sort(key=lambda entry: (entry.name.lower(), entry.name))
         for entry in entries:
             path = f"{split}/{name}/{entry.name}"
@@ -273,10 +271,6 @@ def _refuse_shared_images(root: Path, table: pd.DataFrame) -> None:
         shared = [" = ".join(group["path"]) for _, group in groups if group[column].nunique() > 1]
         if shared:
             raise InputError(f"{root} has the same image {where}: {listed(shared)}; keep one file of each.")
-
-
-def _is_litter(name: str) -> bool:
-    return name.startswith(".") or name.lower() in LITTER
 
 
 def _is_text(path: str) -> bool:

@@ -7,8 +7,8 @@ import pandas as pd
 from sklearn.metrics import classification_report, confusion_matrix, roc_auc_score, roc_curve
 
 from cxr.errors import InputError
+from cxr.filenames import CLASSES
 from cxr.files import write_json
-from cxr.split import CLASSES
 
 
 def metrics_of(predictions: pd.DataFrame) -> dict[str, Any]:

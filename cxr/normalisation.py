@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxr.arrays import LEVEL, open_array
+from cxr.filenames import CLASSES
 from cxr.files import read_json, write_json
-from cxr.split import CLASSES, digest_of_test_rows, shared_patients
+from cxr.split import digest_of_test_rows, shared_patients
 
 
 def normalisation_constants(
@@ -25,8 +26,13 @@ def normalisation_constants(
 
     Source: notebook 1, the cells that print 0.5455 and 0.2587.
     """
-    pixels = [images[row].astype(np.float64) / (LEVEL * pixel_divisor) for row in rows]
-    return float(np.mean([image.mean() for image in pixels])), float(np.mean([image.std(ddof=1) for image in pixels]))
+    means, deviations = [], []
+    # One image at a time: all of them in double precision would take a gigabyte.
+    for row in rows:
+        pixels = images[row].astype(np.float64) / (LEVEL * pixel_divisor)
+        means.append(pixels.mean())
+        deviations.append(pixels.std(ddof=1))
+    return float(np.mean(means)), float(np.mean(deviations))
 
 
 def write_normalisation(

@@ -18,7 +18,7 @@ from typing import Any
 import requests
 
 from cxr.errors import InputError
-from cxr.filenames import SPLITS
+from cxr.filenames import SPLITS, is_litter
 from cxr.files import sha256_of, write_json
 from cxr.progress import progress
 
@@ -350,7 +350,7 @@ def _lands_outside(entry: zipfile.ZipInfo) -> bool:
 
 
 def _is_litter(name: str) -> bool:
-    return any(part.startswith(".") or part == "__MACOSX" for part in PureWindowsPath(name).parts)
+    return any(is_litter(part) for part in PureWindowsPath(name).parts)
 
 
 @contextmanager

@@ -10,9 +10,8 @@ import pandas as pd
 from sklearn.model_selection import StratifiedGroupKFold
 
 from cxr.errors import InputError
+from cxr.filenames import CLASSES
 from cxr.files import written_whole
-
-CLASSES = ("NORMAL", "PNEUMONIA")
 
 
 def make_split(manifest: pd.DataFrame, settings: Mapping[str, Any]) -> pd.DataFrame:

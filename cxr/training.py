@@ -21,6 +21,7 @@ from cxr.files import read_json, write_json, written_whole
 from cxr.models import accelerator, build_model, parameter_counts, set_training_mode
 from cxr.progress import clock
 from cxr.provenance import peak_memory_mib, provenance
+from cxr.selection import best_epoch
 from cxr.transforms import aspect_ratios
 from cxr.weights import load_weights
 
@@ -207,7 +208,7 @@ def _fit(
         scheduler.load_state_dict(state["scheduler"])
         log.info("%s: continues after epoch %d", _name(settings), len(state["history"]))
     else:
-        state = {"history": [], "epoch_seconds": [], "best_accuracy": -1.0, "best_epoch": 0, "best_weights": {}}
+        state = {"history": [], "epoch_seconds": []}
     for epoch in range(len(state["history"]) + 1, settings["epochs"] + 1):
         begun = time.monotonic()
         # Dropout draws from torch's global generators.
@@ -228,7 +229,7 @@ def _fit(
                 "val_accuracy": val_accuracy,
             }
         )
-        if val_accuracy > state["best_accuracy"]:
+        if best_epoch([row["val_accuracy"] for row in state["history"]]) == epoch:
             state |= {"best_accuracy": val_accuracy, "best_epoch": epoch}
             state["best_weights"] = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
         seconds = time.monotonic() - begun
