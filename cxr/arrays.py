@@ -6,16 +6,17 @@ near white. Images that have the wanted size already are stored exactly. Row i o
 """
 
 import logging
+import math
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import torch
 
 from cxr.decoding import opened
 from cxr.errors import InputError
@@ -53,6 +54,9 @@ def resized(grey: npt.NDArray[np.float32], size: int, antialias: bool) -> npt.ND
 
     The study's torchvision (before 0.17) did not anti-alias tensors; today's default does.
     """
+    # Imported here, as stages that only map arrays do without it.
+    import torch
+
     image = torch.from_numpy(grey)[None, None]
     # Where nothing is to be resized, interpolation would still round: leave such images exact.
     if image.shape[-2:] != (size, size):
@@ -89,6 +93,8 @@ def write_arrays(manifest: Path, cohort: Path, arrays: list[Path], threads: int 
         InputError: an image cannot be read, or the file names are not understood.
         OSError: the disk is full; nothing is left behind.
     """
+    import torch
+
     root = Path(read_json(cohort)["root"])
     paths = [root / path for path in pd.read_csv(manifest)["path"]]
     kinds = [parse_name(path) for path in arrays]
@@ -96,23 +102,26 @@ def write_arrays(manifest: Path, cohort: Path, arrays: list[Path], threads: int 
     torch.set_num_threads(1)
     with ExitStack() as stack:
         parts = [stack.enter_context(written_whole(path)) for path in arrays]
-        opened = [_reserve(part, (len(paths), size, size)) for part, (size, _, _) in zip(parts, kinds, strict=True)]
+        streams = [stack.enter_context(part.open("wb+")) for part in parts]
+        starts = [_reserve(stream, len(paths), size) for stream, (size, _, _) in zip(streams, kinds, strict=True)]
 
         def fill(row: int) -> None:
             images = {grey: grey_image(paths[row], grey) for grey in {kind[2] for kind in kinds}}
-            for array, (size, antialias, grey) in zip(opened, kinds, strict=True):
-                array[row] = resized(images[grey], size, antialias)
+            for stream, start, (size, antialias, grey) in zip(streams, starts, kinds, strict=True):
+                image = resized(images[grey], size, antialias)
+                # Written at its place: a mapping would count every page ever touched to this process's memory.
+                os.pwrite(stream.fileno(), image.tobytes(), start + row * image.nbytes)
 
         with ThreadPoolExecutor(threads) as pool:
             for _ in progress(pool.map(fill, range(len(paths))), len(paths), "images", "arrays"):
                 pass
-        for array in opened:
-            array.flush()
 
 
-def _reserve(path: Path, shape: tuple[int, int, int]) -> np.memmap:
-    array: np.memmap = np.lib.format.open_memmap(path, mode="w+", dtype=np.int16, shape=shape)
-    # Blocks are claimed now: a full disk is then an error here and not a fatal signal at some write to the mapping.
-    with path.open("r+b") as stream:
-        os.posix_fallocate(stream.fileno(), 0, path.stat().st_size)
-    return array
+def _reserve(stream: BinaryIO, images: int, size: int) -> int:
+    """Write the header of an array and claim its blocks; return where the first image begins, in bytes."""
+    shape, kind = (images, size, size), np.lib.format.dtype_to_descr(np.dtype(np.int16))
+    np.lib.format.write_array_header_1_0(stream, {"shape": shape, "fortran_order": False, "descr": kind})
+    stream.flush()
+    # Claimed now: a full disk is an error at the beginning, not after an hour.
+    os.posix_fallocate(stream.fileno(), 0, stream.tell() + math.prod(shape) * 2)
+    return stream.tell()

@@ -32,3 +32,10 @@ def check_steps(steps: Steps, where: str) -> None:
         raise InputError(f"{where} must have exactly one step 'resize'.")
     if set(names[: names.index("resize")]) - {"rotate"}:
         raise InputError(f"{where}: only rotations may stand before the resize.")
+
+
+def is_fixed(steps: Steps) -> bool:
+    """Return whether a transform does the same to an image every time: nothing but a resize or a certain mirror."""
+    return all(
+        name == "resize" or (name == "mirror" and value in (0, 1)) for step in steps for name, value in step.items()
+    )

@@ -4,11 +4,12 @@ This is what the Snakefile knows of the study. It imports neither torch nor pand
 """
 
 import fnmatch
+import functools
 import hashlib
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from cxr.errors import InputError, did_you_mean
 from cxr.files import read_json
 from cxr.published import printed_row
 from cxr.schema import REPOSITORY, read_yaml, validate
-from cxr.steps import check_steps, resize_of
+from cxr.steps import check_steps, is_fixed, resize_of
 
 PAPER = REPOSITORY / "paper"
+# What a run takes of a GPU's memory where the config has no estimate for its backbone.
+GPU_MB = 8000
 
 
 @dataclass(frozen=True)
@@ -51,7 +54,7 @@ class Study:
                 raise InputError(f"config '{config['name']}': there is no experiment '{experiment}'{hint}")
         return study
 
-    @cached_property
+    @functools.cached_property
     def experiments(self) -> list[str]:
         """The ids of the experiments that are run, in the config's order."""
         chosen = self.config["experiments"]
@@ -140,6 +143,19 @@ class Study:
         ]
         return [(protocol, experiment, seed) for experiment in compared or self.experiments]
 
+    def runs(self) -> list[tuple[str, str, int]]:
+        """All runs: protocol, experiment and seed of each."""
+        return [
+            (protocol, experiment, seed)
+            for protocol in self.protocols
+            for experiment in self.experiments
+            for seed in self.config["seeds"]
+        ]
+
+    def run_folders(self) -> list[str]:
+        """The folder of each of ``runs``, below the results' folder."""
+        return [f"runs/{protocol}/{experiment}/seed-{seed}" for protocol, experiment, seed in self.runs()]
+
     def run_settings(self, experiment: str, protocol: str, seed: int) -> dict[str, Any]:
         """Everything that decides the result of a run, resolved; it is carried into ``run.json``."""
         spec = self.spec(experiment, protocol)
@@ -166,6 +182,7 @@ class Study:
             "fixed_batch_norm": rules["fixed_batch_norm"],
             "accuracy": rules["accuracy"],
             "validation_loss": rules["validation_loss"],
+            **({"cached_features": True} if self.uses_features(experiment, protocol) else {}),
             "device": self.config["device"],
             "deterministic": self.config.get("deterministic", True),
             "precision": self.config.get("precision", "float32"),
@@ -180,6 +197,13 @@ class Study:
             if name in limit and any(fnmatch.fnmatchcase(experiment, pattern) for pattern in limit["experiments"])
         ]
         return min(found, default=otherwise)
+
+    def gpu_mb(self, experiment: str) -> int:
+        """The GPU memory in MB that a run needs, by the config's estimate for its backbone; 0 on the CPU."""
+        if self.config["device"] != "cuda":
+            return 0
+        backbone = self.catalogue["experiments"][experiment]["model"]["backbone"]
+        return int(self.config.get("gpu_mb", {}).get(backbone, GPU_MB))
 
     def weights_settings(self, backbone: str) -> dict[str, Any]:
         """Where a backbone's pretrained weights come from: ``source`` torchvision, file (``path``, ``sha256``) or none.
@@ -205,6 +229,51 @@ class Study:
         """The backbone whose pretrained weights a run starts from, or None for random weights."""
         model = self.spec(experiment, protocol)["model"]
         return model["backbone"] if model.get("weights", "none") != "none" else None
+
+    def uses_features(self, experiment: str, protocol: str) -> bool:
+        """Return whether a run trains a head on the stored features of a fixed pretrained network.
+
+        So it is where nothing but the head trains, batch normalisation is fixed with the network, and the transforms
+        draw nothing at random; the config's ``cached_features: false`` turns it off.
+        """
+        spec, transforms = self.spec(experiment, protocol), self.transforms(protocol)
+        model = spec["model"]
+        head = model.get("head", {}).get("layer", "")
+        return (
+            self.config.get("cached_features", True)
+            and model.get("weights", "none") != "none"
+            and "first_convolution" not in model
+            and model.get("trained") == [f"^{re.escape(head)}\\."]
+            and self.protocols[protocol]["fixed_batch_norm"] == "eval"
+            and all(is_fixed(transforms[name]["steps"]) for name in spec["training_set"])
+        )
+
+    def heads_on(self, backbone: str, protocol: str) -> list[str]:
+        """The experiments whose runs train on the features of a backbone under a protocol."""
+        return [
+            name
+            for name in self.experiments
+            if self.uses_features(name, protocol) and self.pretrained_backbone(name, protocol) == backbone
+        ]
+
+    def features_settings(self, backbone: str, protocol: str) -> dict[str, Any]:
+        """Settings of the features that the experiments of ``heads_on`` share."""
+        seed = self.config["seeds"][0]
+        sharing = [self.run_settings(name, protocol, seed) for name in self.heads_on(backbone, protocol)]
+        limits = [settings["training_rows"] for settings in sharing]
+        model = sharing[0]["model"]
+        shared = ("evaluation_transform", "image_size", "pixel_divisor", "device", "deterministic", "precision")
+        return {
+            "model": {
+                "backbone": backbone,
+                "input_channels": model["input_channels"],
+                "head": {"layer": model["head"]["layer"]},
+            },
+            **{key: sharing[0][key] for key in (*shared, "channels_last")},
+            "transforms": functools.reduce(merged, [settings["transforms"] for settings in sharing]),
+            "training_set": list(dict.fromkeys(name for settings in sharing for name in settings["training_set"])),
+            "training_rows": None if None in limits else max(limits),
+        }
 
     def split_settings(self, protocol: str) -> dict[str, Any]:
         """Settings of the split and of the normalisation constants of one protocol."""

@@ -4,7 +4,7 @@ import json
 import logging
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,15 +14,16 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from cxr.arrays import open_array
-from cxr.batches import ImageSet, generator_for
+from cxr.batches import Batches, ImageSet, generator_for
 from cxr.errors import InputError
+from cxr.features import read_features
 from cxr.files import read_json, write_json, written_whole
 from cxr.models import accelerator, build_model, parameter_counts, set_training_mode
+from cxr.precision import forward, in_format, set_precision
 from cxr.progress import clock
 from cxr.provenance import peak_memory_mib, provenance
 from cxr.selection import best_epoch
-from cxr.transforms import aspect_ratios
+from cxr.sets import feature_sets, image_sets, members_of_sets, stored_images
 from cxr.weights import load_weights
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ def train(
     preprocessing: Path,
     arrays: list[Path],
     weights: list[Path] | None = None,
+    features: list[Path] | None = None,
     threads: int = 1,
 ) -> None:
     """Train networks one after another; of each keep the epoch with the first strictly best validation accuracy.
@@ -57,6 +59,7 @@ def train(
         preprocessing: ``preprocessing.json`` of the protocol, for the normalisation constants.
         arrays: the arrays that the transforms start from.
         weights: files of ``cxr.weights``, each with its facts beside it.
+        features: files of ``cxr.features``, for the runs that train nothing but a head on a fixed network.
         threads: CPU threads; sums over threads differ in the last bits, so the number is kept in ``run.json``.
 
     Raises:
@@ -66,12 +69,13 @@ def train(
     inputs = {"manifest": manifest, "split": split, "preprocessing": preprocessing}
     cohort, rows, constants = pd.read_csv(manifest), pd.read_csv(split), read_json(preprocessing)
     pretrained = {path.stem: load_weights(path, path.with_suffix(".json")) for path in weights or []}
+    stored = {path.stem: path for path in features or []}
     # Asked now: a checkout may move on while a long run goes on with the code that it has loaded.
     origin = provenance(inputs)
     folders = [Path(folder) for folder in runs]
     for folder, settings in zip(folders, runs.values(), strict=True):
         device = accelerator(settings["device"])
-        _set_precision(settings)
+        set_precision(settings)
         state, facts = None, {"available": True, "original": True, "origin": "random", "seed": settings["seed"]}
         if settings["model"].get("weights", "none") != "none":
             state, facts = pretrained[settings["model"]["backbone"]]
@@ -79,22 +83,32 @@ def train(
             log.warning("%s: not run, %s", _name(settings), facts["reason"])
             _write_not_run(folder, settings, facts)
             continue
-        sets = _image_sets(settings, cohort, rows, constants, arrays, device)
         started = datetime.now(UTC)
+        torch.manual_seed(settings["seed"])
+        network = in_format(build_model(settings["model"], settings["image_size"], state).to(device), settings)
+        if settings.get("cached_features"):
+            # The network up to its head is fixed, and what it makes of the images is stored: the head trains alone.
+            trained = network.get_submodule(settings["model"]["head"]["layer"])
+            features_of_images = read_features(stored[settings["model"]["backbone"]])
+            sets: Mapping[str, Batches] = feature_sets(
+                settings, members_of_sets(settings, cohort, rows), features_of_images, device
+            )
+        else:
+            trained, sets = network, _image_sets(settings, cohort, rows, constants, arrays, device)
         try:
-            fitted, network = _fit(settings, sets, device, folder / STATE, state)
+            fitted = _fit(trained, settings, sets, folder / STATE)
         except torch.OutOfMemoryError:
             raise InputError(
                 f"{folder}: the GPU's memory does not suffice for batches of {settings['batch_size']} images of "
                 f"{settings['image_size']} px; let fewer runs share the GPU, or lower image_size in the config."
             ) from None
-        network.load_state_dict(fitted["best_weights"])
+        trained.load_state_dict(fitted["best_weights"])
         predictions = [
-            _predictions(network, images, name, settings) for name, images in sets.items() if name != "train"
+            _predictions(trained, images, name, settings) for name, images in sets.items() if name != "train"
         ]
         _write_table(folder / "history.csv", pd.DataFrame(fitted["history"]))
         _write_table(folder / "predictions.csv", pd.concat(predictions).merge(cohort[PATIENTS], on="path")[PREDICTIONS])
-        _save(fitted["best_weights"], folder / "checkpoint.pt")
+        _save({name: value.cpu() for name, value in network.state_dict().items()}, folder / "checkpoint.pt")
         write_json(
             folder / "run.json",
             {
@@ -134,72 +148,25 @@ def _write_table(path: Path, table: pd.DataFrame) -> None:
         table.to_csv(part, index=False, float_format="%.9g")
 
 
-def _set_precision(settings: Mapping[str, Any]) -> None:
-    torch.use_deterministic_algorithms(settings["deterministic"])
-    torch.backends.cudnn.benchmark = not settings["deterministic"]
-    tf32 = settings["precision"] in ("tf32", "bfloat16")
-    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
-
-
-def _forward(network: nn.Module, images: Tensor, settings: Mapping[str, Any]) -> Tensor:
-    """Logits in float32, computed in the run's precision and memory format."""
-    if settings["channels_last"]:
-        images = images.contiguous(memory_format=torch.channels_last)
-    with torch.autocast(images.device.type, torch.bfloat16, enabled=settings["precision"] == "bfloat16"):
-        logits: Tensor = network(images)
-    return logits.float()
-
-
 def _image_sets(
     settings: Mapping[str, Any],
     manifest: pd.DataFrame,
     split: pd.DataFrame,
     preprocessing: Mapping[str, Any],
-    arrays: list[Path],
+    arrays: Sequence[Path],
     device: torch.device,
 ) -> dict[str, ImageSet]:
-    row_of = pd.Series(np.arange(len(manifest)), index=manifest["path"])
-    by_size = {(array := open_array(path)).shape[-1]: array for path in arrays}
-    steps = settings["transforms"]
-    members = dict(iter(split.groupby("set", sort=False)))
-    members["train"] = members["train"].groupby("label").head(settings["training_rows"] or len(split))
-    return {
-        str(name): ImageSet(
-            paths=table["path"].tolist(),
-            rows=row_of[table["path"]].to_numpy(),
-            labels=table["label"].to_numpy(),
-            transforms=[
-                steps[used]
-                for used in (settings["training_set"] if name == "train" else [settings["evaluation_transform"]])
-            ],
-            arrays=by_size,
-            aspects=aspect_ratios(manifest),
-            channels=settings["model"]["input_channels"],
-            image_size=settings["image_size"],
-            pixel_divisor=settings["pixel_divisor"],
-            mean=preprocessing["normalisation"]["mean"],
-            std=preprocessing["normalisation"]["std"],
-            device=device,
-        )
-        for name, table in members.items()
-    }
+    members = members_of_sets(settings, manifest, split)
+    return image_sets(settings, members, manifest, preprocessing, stored_images(tuple(arrays), device))
 
 
 def _fit(
-    settings: Mapping[str, Any],
-    sets: Mapping[str, ImageSet],
-    device: torch.device,
-    state_file: Path,
-    weights: Mapping[str, Tensor] | None,
-) -> tuple[dict[str, Any], nn.Module]:
+    network: nn.Module, settings: Mapping[str, Any], sets: Mapping[str, Batches], state_file: Path
+) -> dict[str, Any]:
     """Train for all epochs, or for those that an interrupted run left; return the state after the last."""
     seed = settings["seed"]
-    torch.manual_seed(seed)
-    network = build_model(settings["model"], settings["image_size"], weights).to(device)
-    if settings["channels_last"]:
-        network = network.to(memory_format=torch.channels_last)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
-    optimizer = torch.optim.Adam(trained, lr=settings["learning_rate"])
+    optimizer = torch.optim.Adam(trained, lr=settings["learning_rate"], fused=True)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, settings["lr_step"], settings["lr_gamma"])
     state = _unfinished(state_file, settings)
     if state:
@@ -249,7 +216,7 @@ def _fit(
             "%s: epoch %d of %d, validation accuracy %.4f, %.0f images/s, %s left",
             *(_name(settings), epoch, settings["epochs"], val_accuracy, len(sets["train"]) / seconds, clock(left)),
         )
-    return state, network
+    return state
 
 
 def _save(content: Any, path: Path) -> None:
@@ -269,7 +236,7 @@ def _unfinished(state_file: Path, settings: Mapping[str, Any]) -> dict[str, Any]
 def _train_epoch(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
-    images: ImageSet,
+    images: Batches,
     settings: Mapping[str, Any],
     epoch: int,
 ) -> tuple[float, float, float]:
@@ -279,7 +246,7 @@ def _train_epoch(
     outcomes = []
     for batch, labels in batches:
         optimizer.zero_grad()
-        logits = _forward(network, batch, settings)
+        logits = forward(network, batch, settings)
         loss = nn.functional.cross_entropy(logits, labels)
         loss.backward()
         optimizer.step()
@@ -295,13 +262,13 @@ def _train_epoch(
 
 
 @torch.no_grad()
-def _validate(network: nn.Module, images: ImageSet, settings: Mapping[str, Any], epoch: int) -> tuple[float, float]:
+def _validate(network: nn.Module, images: Batches, settings: Mapping[str, Any], epoch: int) -> tuple[float, float]:
     """Return cross entropy (a mean over images) and accuracy, the latter as the protocol counts it."""
     network.eval()
     batches = images.batches(settings["batch_size"], generator_for(settings["seed"], epoch, VALIDATION), shuffle=True)
     outcomes = []
     for batch, labels in batches:
-        logits = _forward(network, batch, settings)
+        logits = forward(network, batch, settings)
         outcomes.append(_outcome(logits, labels, nn.functional.cross_entropy(logits, labels)))
     losses, correct, counts = torch.stack(outcomes).cpu().unbind(1)
     return float((losses * counts).sum() / counts.sum()), _accuracy(correct, counts, settings)
@@ -320,11 +287,11 @@ def _accuracy(correct: Tensor, counts: Tensor, settings: Mapping[str, Any]) -> f
 
 
 @torch.no_grad()
-def _predictions(network: nn.Module, images: ImageSet, name: str, settings: Mapping[str, Any]) -> pd.DataFrame:
+def _predictions(network: nn.Module, images: Batches, name: str, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Probability of PNEUMONIA and the class with the largest logit, for every image in the split's order."""
     network.eval()
     batches = images.batches(64, generator_for(0, 0, VALIDATION), shuffle=False)
-    logits = torch.cat([_forward(network, batch, settings).cpu() for batch, _ in batches])
+    logits = torch.cat([forward(network, batch, settings).cpu() for batch, _ in batches])
     return pd.DataFrame(
         {
             "path": images.paths,

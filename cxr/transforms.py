@@ -22,6 +22,9 @@ from cxr.arrays import LEVEL, open_array
 from cxr.files import written_whole
 from cxr.steps import DRAWS, Steps, draws_of, resize_of
 
+# Images as the arrays hold them: a mapped file, or a tensor that is kept on the GPU.
+Stored = npt.NDArray[np.int16] | Tensor
+
 
 def mirror(images: Tensor, uniforms: Tensor, probability: float) -> Tensor:
     """Mirror left to right those images whose uniform number is below ``probability``."""
@@ -116,11 +119,10 @@ def apply_steps(images: Tensor, uniforms: Tensor, steps: Steps, image_size: int,
     return images
 
 
-def load_images(
-    array: npt.NDArray[np.int16], rows: npt.NDArray[np.integer[Any]], divisor: float, device: torch.device
-) -> Tensor:
+def load_images(array: Stored, rows: npt.NDArray[np.integer[Any]], divisor: float, device: torch.device) -> Tensor:
     """Return rows of an array of ``cxr.arrays`` as float32 of shape (B, 1, H, W), 0 to 255/divisor, on ``device``."""
-    stored = torch.from_numpy(array[rows])
+    # On the device already: what moves is the list of rows. From the mapped file, only those rows are read.
+    stored = array[torch.from_numpy(rows).to(device)] if isinstance(array, Tensor) else torch.from_numpy(array[rows])
     return stored.to(device, torch.float32).div_(LEVEL * divisor)[:, None]
 
 

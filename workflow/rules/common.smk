@@ -1,11 +1,6 @@
 # What several rules name: the runs, and what a job that trains reads.
 RUN = f"{RESULTS}/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
-RUNS = [
-    RUN.format(protocol=protocol, experiment=experiment, seed=seed)
-    for protocol in study.protocols
-    for experiment in study.experiments
-    for seed in config["seeds"]
-]
+RUNS = [f"{RESULTS}/{folder}" for folder in study.run_folders()]
 FILES = ["run.json", "history.csv", "metrics.json"]
 
 # The runs that the paper shows in detail.
@@ -35,12 +30,25 @@ def runs_of(wildcards):
     }
 
 
-def arrays_of(wildcards):
-    """The arrays that a job's runs read."""
+def features_of(wildcards):
+    """The features that a job's runs train their heads on."""
+    backbones = {
+        study.pretrained_backbone(name, wildcards.protocol)
+        for name in experiments_of(wildcards)
+        if study.uses_features(name, wildcards.protocol)
+    }
+    return expand(
+        f"{RESULTS}/features/{wildcards.protocol}/{{backbone}}.npz",
+        backbone=sorted(backbones),
+    )
+
+
+def arrays_of(protocol, experiments):
+    """The arrays that some experiments read under a protocol."""
     names = {
         name
-        for experiment in experiments_of(wildcards)
-        for name in study.arrays_of(experiment, wildcards.protocol)
+        for experiment in experiments
+        for name in study.arrays_of(experiment, protocol)
     }
     # The manifest's hashes tell of other images, and an array is too large for a checksum: its date says nothing.
     return ancient(expand(f"{RESULTS}/arrays/{{array}}.npy", array=sorted(names)))

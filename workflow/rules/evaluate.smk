@@ -1,18 +1,24 @@
 # From here on everything comes from predictions; torch is not imported any more.
 
 
+# One job for all runs: a run takes milliseconds, and starting Python takes seconds.
 rule evaluate:
     input:
-        predictions=rules.train.output.predictions,
-        code=source_files("cxr.metrics"),
+        predictions=expand("{run}/predictions.csv", run=RUNS),
+        published=["paper/published/curves.json", "paper/published/results.json"],
+        code=source_files("cxr.evaluation"),
     output:
-        expand(f"{RUN}/metrics.json", experiment=TOGETHER, allow_missing=True),
+        metrics=expand("{run}/metrics.json", run=RUNS),
+        table=f"{RESULTS}/metrics.csv",
+        selection=f"{RESULTS}/selection.json",
     log:
-        f"{RESULTS}/logs/{{protocol}}/{JOB}/seed-{{seed}}/evaluate.log",
+        f"{RESULTS}/logs/evaluate.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{protocol}}/{JOB}/seed-{{seed}}-evaluate.tsv"
+        f"{RESULTS}/benchmarks/evaluate.tsv"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
     shell:
-        "python -m cxr --log {log} evaluate --predictions {input.predictions} --metrics {output}"
+        f"python -m cxr --log {{log}} evaluate-runs --config {{params.config:q}} --results {RESULTS}"

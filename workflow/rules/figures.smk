@@ -5,12 +5,7 @@ rule examples:
     input:
         manifest=rules.manifest.output.manifest,
         split=rules.split.output,
-        arrays=lambda wildcards: ancient(
-            expand(
-                f"{RESULTS}/arrays/{{array}}.npy",
-                array=study.arrays_of_protocol(wildcards.protocol),
-            )
-        ),
+        arrays=lambda wildcards: arrays_of(wildcards.protocol, study.experiments),
         code=source_files("cxr.transforms"),
     output:
         f"{RESULTS}/figures/{{protocol}}/transforms.npz",

@@ -1,35 +1,15 @@
-# The choices that validation makes among runs, and the paper.
-
-
-rule selection:
-    input:
-        records=expand("{run}/run.json", run=RUNS),
-        published=["paper/published/curves.json", "paper/published/results.json"],
-        code=source_files("cxr.selection"),
-    output:
-        f"{RESULTS}/selection.json",
-    log:
-        f"{RESULTS}/logs/selection.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/selection.tsv"
-    resources:
-        mem_mb=500,
-        runtime=5,
-    params:
-        settings=json.dumps(study.families()),
-    shell:
-        "python -m cxr --log {log} selection --settings {params.settings:q} --records {input.records}"
-        " --published paper/published --selection {output}"
+# The paper.
 
 
 rule report:
     input:
-        runs=expand("{run}/{file}", run=RUNS, file=FILES),
+        # Of all runs: whatever changes in one of them passes through this table.
+        metrics=rules.evaluate.output.table,
         cohort=rules.manifest.output.cohort,
         preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
         figures=rules.figures.output,
         transforms=expand(rules.transforms_figure.output, protocol=study.protocols),
-        selection=rules.selection.output,
+        selection=rules.evaluate.output.selection,
         words=[str(path) for path in sorted(Path("paper").rglob("*")) if path.is_file()],
         look=[str(path) for path in sorted(Path("report_templates").iterdir())],
         code=source_files("cxr.report"),

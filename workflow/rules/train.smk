@@ -22,13 +22,51 @@ rule weights:
         "python -m cxr --log {log} weights --settings {params.settings:q} --weights {output.state} --facts {output.facts}"
 
 
+rule features:
+    input:
+        manifest=rules.manifest.output.manifest,
+        split=rules.split.output,
+        preprocessing=rules.normalisation.output,
+        arrays=lambda wildcards: arrays_of(
+            wildcards.protocol, study.heads_on(wildcards.backbone, wildcards.protocol)
+        ),
+        weights=rules.weights.output.state,
+        facts=rules.weights.output.facts,
+        code=source_files("cxr.features"),
+    output:
+        f"{RESULTS}/features/{{protocol}}/{{backbone}}.npz",
+    log:
+        f"{RESULTS}/logs/{{protocol}}/features/{{backbone}}.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{protocol}}/features/{{backbone}}.tsv"
+    threads: config.get("threads", 1)
+    resources:
+        gpu=1 if config["device"] == "cuda" else 0,
+        gpu_mb=lambda wildcards: max(
+            map(study.gpu_mb, study.heads_on(wildcards.backbone, wildcards.protocol))
+        ),
+        mem_mb=3000,
+        runtime=120,
+    params:
+        settings=lambda wildcards: json.dumps(
+            study.features_settings(wildcards.backbone, wildcards.protocol)
+        ),
+    shell:
+        "python -m cxr --log {log} features --settings {params.settings:q} --manifest {input.manifest}"
+        " --split {input.split} --preprocessing {input.preprocessing} --arrays {input.arrays} --weights {input.weights}"
+        " --features {output} --threads {threads}"
+
+
 rule train:
     input:
         manifest=rules.manifest.output.manifest,
         split=rules.split.output,
         preprocessing=rules.normalisation.output,
-        arrays=arrays_of,
+        arrays=lambda wildcards: arrays_of(
+            wildcards.protocol, experiments_of(wildcards)
+        ),
         weights=weights_of,
+        features=features_of,
         code=source_files("cxr.training"),
     output:
         predictions=expand(
@@ -46,13 +84,18 @@ rule train:
     threads: config.get("threads", 1)
     resources:
         gpu=1 if config["device"] == "cuda" else 0,
-        mem_mb=4000,
+        gpu_mb=lambda wildcards: max(map(study.gpu_mb, experiments_of(wildcards))),
+        mem_mb=6000,
         runtime=240,
     params:
         runs=lambda wildcards: json.dumps(runs_of(wildcards)),
         weights=lambda wildcards, input: (
             f"--weights {input.weights}" if input.weights else ""
         ),
+        features=lambda wildcards, input: (
+            f"--features {input.features}" if input.features else ""
+        ),
     shell:
         "python -m cxr --log {log} train --runs {params.runs:q} --manifest {input.manifest} --split {input.split}"
-        " --preprocessing {input.preprocessing} --arrays {input.arrays} {params.weights} --threads {threads}"
+        " --preprocessing {input.preprocessing} --arrays {input.arrays} {params.weights} {params.features}"
+        " --threads {threads}"
