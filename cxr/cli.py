@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from cxr.errors import InputError
+from cxr.errors import Differs, InputError
 
 # Imported only when called, so that no command pays for another's imports.
 COMMANDS = {
@@ -32,6 +32,11 @@ COMMANDS = {
     "evaluate": "cxr.metrics:write_metrics",
     "examples": "cxr.transforms:write_examples",
     "evaluate-runs": "cxr.evaluation:evaluate_runs",
+    "uncertainty": "cxr.uncertainty:write_uncertainty",
+    "baselines": "cxr.baselines:write_baselines",
+    "claims": "cxr.claims:write_claims",
+    "verify": "cxr.verification:verify",
+    "compare": "cxr.compare:compare",
     "transforms-figure": "cxr.figures:draw_transforms",
     "figures": "cxr.figures:write_figures",
     "report": "cxr.report:write_report",
@@ -39,7 +44,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, or 2 after a sentence on standard error."""
+    """Run one command; return its exit code: 0, 1 where things compared differ, or 2 after a sentence on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="cxr", description="Regenerate and check arXiv:2303.10601, stage by stage.")
     parser.add_argument("--log", type=Path, help="also write messages and tracebacks to this file")
@@ -55,6 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _start_logging(log)
     try:
         _load(COMMANDS[command])(**options)
+    except Differs as difference:
+        print(f"cxr {command}: {difference}", file=sys.stderr)
+        return 1
     except Exception as error:
         sentence = _sentence(error)
         if sentence is None:

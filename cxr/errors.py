@@ -1,4 +1,4 @@
-"""The one exception that a user may cause."""
+"""What a command has to tell its user instead of an outcome."""
 
 import difflib
 from collections.abc import Iterable
@@ -9,6 +9,10 @@ class InputError(Exception):
 
     The command line prints the message alone and exits with 2; the traceback goes to the log.
     """
+
+
+class Differs(Exception):  # noqa: N818, since a difference is an answer and not an error
+    """Two things that were compared are not the same; the command line prints the message alone and exits with 1."""
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

@@ -248,6 +248,16 @@ class Study:
             and all(is_fixed(transforms[name]["steps"]) for name in spec["training_set"])
         )
 
+    def features(self) -> list[tuple[str, str]]:
+        """The features that runs train on: protocol and backbone of each."""
+        found = (
+            (protocol, self.pretrained_backbone(experiment, protocol) or "")
+            for protocol in self.protocols
+            for experiment in self.experiments
+            if self.uses_features(experiment, protocol)
+        )
+        return list(dict.fromkeys(found))
+
     def heads_on(self, backbone: str, protocol: str) -> list[str]:
         """The experiments whose runs train on the features of a backbone under a protocol."""
         return [

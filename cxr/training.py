@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from cxr.models import accelerator, build_model, parameter_counts, set_training_
 from cxr.precision import forward, in_format, set_precision
 from cxr.progress import clock
 from cxr.provenance import peak_memory_mib, provenance
+from cxr.recomputation import recomputed
 from cxr.selection import best_epoch
 from cxr.sets import feature_sets, image_sets, members_of_sets, stored_images
 from cxr.weights import load_weights
@@ -181,7 +183,7 @@ def _fit(
         # Dropout draws from torch's global generators.
         torch.manual_seed(generator_for(seed, epoch, NETWORK).initial_seed())
         rate = optimizer.param_groups[0]["lr"]
-        train_loss, train_accuracy, last_loss = _train_epoch(network, optimizer, sets["train"], settings, epoch)
+        train_loss, train_accuracy, last_loss = train_epoch(network, optimizer, sets["train"], settings, epoch)
         scheduler.step()
         val_loss, val_accuracy = _validate(network, sets["validation"], settings, epoch)
         if settings["validation_loss"] == "last_training_batch":
@@ -233,7 +235,7 @@ def _unfinished(state_file: Path, settings: Mapping[str, Any]) -> dict[str, Any]
     return state if state["settings"] == json.dumps(settings, sort_keys=True) else {}
 
 
-def _train_epoch(
+def train_epoch(
     network: nn.Module,
     optimizer: torch.optim.Optimizer,
     images: Batches,
@@ -244,13 +246,15 @@ def _train_epoch(
     set_training_mode(network, settings["fixed_batch_norm"])
     batches = images.batches(settings["batch_size"], generator_for(settings["seed"], epoch, TRAINING), shuffle=True)
     outcomes = []
-    for batch, labels in batches:
-        optimizer.zero_grad()
-        logits = forward(network, batch, settings)
-        loss = nn.functional.cross_entropy(logits, labels)
-        loss.backward()
-        optimizer.step()
-        outcomes.append(_outcome(logits, labels, loss))
+    # A GPU's memory is for the batch; on a CPU it is the machine's, and page faults cost more than the computation.
+    with recomputed(network) if images.device.type == "cpu" else nullcontext():
+        for batch, labels in batches:
+            optimizer.zero_grad()
+            logits = forward(network, batch, settings)
+            loss = nn.functional.cross_entropy(logits, labels)
+            loss.backward()
+            optimizer.step()
+            outcomes.append(_outcome(logits, labels, loss))
     losses, correct, counts = torch.stack(outcomes).cpu().unbind(1)
     if not losses.isfinite().all():
         first = int((~losses.isfinite()).nonzero()[0])

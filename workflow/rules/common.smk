@@ -1,6 +1,10 @@
 # What several rules name: the runs, and what a job that trains reads.
 RUN = f"{RESULTS}/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
 RUNS = [f"{RESULTS}/{folder}" for folder in study.run_folders()]
+FEATURES = [
+    f"{RESULTS}/features/{protocol}/{backbone}.npz"
+    for protocol, backbone in study.features()
+]
 FILES = ["run.json", "history.csv", "metrics.json"]
 
 # The runs that the paper shows in detail.

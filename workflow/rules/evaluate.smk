@@ -15,6 +15,7 @@ rule evaluate:
         f"{RESULTS}/logs/evaluate.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluate.tsv"
+    threads: 8
     resources:
         mem_mb=1000,
         runtime=10,
@@ -22,3 +23,4 @@ rule evaluate:
         config=json.dumps(config),
     shell:
         f"python -m cxr --log {{log}} evaluate-runs --config {{params.config:q}} --results {RESULTS}"
+        " --threads {threads}"

@@ -5,6 +5,9 @@ rule report:
     input:
         # Of all runs: whatever changes in one of them passes through this table.
         metrics=rules.evaluate.output.table,
+        uncertainty=rules.uncertainty.output,
+        baselines=rules.baselines.output.record,
+        claims=rules.claims.output,
         cohort=rules.manifest.output.cohort,
         preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
         figures=rules.figures.output,

@@ -1,0 +1,71 @@
+# How sure the numbers are, what simple baselines reach, and which claims of the study hold.
+EVIDENCE = f"--config {{params.config:q}} --results {RESULTS}"
+
+
+rule uncertainty:
+    input:
+        metrics=rules.evaluate.output.table,
+        comparisons="paper/comparisons.yaml",
+        code=source_files("cxr.uncertainty"),
+    output:
+        f"{RESULTS}/uncertainty.json",
+    log:
+        f"{RESULTS}/logs/uncertainty.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/uncertainty.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        config=json.dumps(config),
+    shell:
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} uncertainty {EVIDENCE} --uncertainty {{output}}"
+
+
+rule baselines:
+    input:
+        manifest=rules.manifest.output.manifest,
+        split=expand(rules.split.output, protocol=study.protocols),
+        arrays=ancient(rules.arrays.output),
+        features=FEATURES,
+        code=source_files("cxr.baselines"),
+    output:
+        record=f"{RESULTS}/baselines.json",
+        predictions=directory(f"{RESULTS}/baselines"),
+    log:
+        f"{RESULTS}/logs/baselines.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/baselines.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=json.dumps(config),
+        features=f"--features {' '.join(FEATURES)}" if FEATURES else "",
+    shell:
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} baselines {EVIDENCE} --baselines {{output.record}}"
+        " {params.features}"
+
+
+rule claims:
+    input:
+        metrics=rules.evaluate.output.table,
+        preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
+        cohort=rules.manifest.output.cohort,
+        claims="paper/claims.yaml",
+        discrepancies="paper/discrepancies.yaml",
+        published=["paper/published/curves.json", "paper/published/results.json"],
+        code=source_files("cxr.claims"),
+    output:
+        f"{RESULTS}/claims.json",
+    log:
+        f"{RESULTS}/logs/claims.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/claims.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+    shell:
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {EVIDENCE} --claims {{output}}"
