@@ -11,13 +11,14 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 CUDA_PACKAGES := torch|torchvision|triton|nvidia-.*|cuda-.*
 PANGO := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 
-.PHONY: help demo paper dev test check setup pango lock clean
+.PHONY: help demo paper dev test bench check setup pango lock clean
 
 help:
 	@echo "make demo    the paper from drawn phantoms, in minutes: results/demo/report/paper.html and paper.pdf"
 	@echo "make paper   the paper from Kaggle's images, on a GPU"
 	@echo "make dev     the paper from the images in the folder that CXR_DATA names, without a GPU"
 	@echo "make test    all checks and tests (make test PYTEST_ARGS='-m \"not slow\"' for the quick ones)"
+	@echo "make bench   speed against named baselines: benchmarks/results/report.md (make bench PARTS='data training' for some)"
 	@echo "make lock    pin the newest versions that pyproject.toml allows into requirements.lock"
 	@echo "make clean   remove the virtual environment and the demo's results"
 
@@ -33,6 +34,9 @@ dev: setup
 
 test: check
 	pytest $(PYTEST_ARGS)
+
+bench: setup
+	python -m benchmarks $(PARTS)
 
 check: setup
 	ruff check .

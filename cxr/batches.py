@@ -16,8 +16,8 @@ from torch import Tensor
 from cxr.steps import Steps, draws_of, resize_of
 from cxr.transforms import Stored, apply_steps, load_images
 
-# Transforms run on so many images at once: enough to leave no time in launches, little enough to stay in memory.
-CHUNK = 512
+# Transforms run on so many images at once: many enough for time not to go in launches, few enough for a cache
+CHUNK = 120
 
 
 class Batches(ABC):

@@ -11,6 +11,7 @@ import inspect
 import json
 import logging
 import sys
+import time
 import traceback
 import types
 from collections.abc import Callable, Sequence
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from cxr.errors import Differs, InputError
+from cxr.provenance import peak_memory_mib
 
 # Imported only when called, so that no command pays for another's imports.
 COMMANDS = {
@@ -44,7 +46,7 @@ COMMANDS = {
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit code: 0, 1 where things compared differ, or 2 after a sentence on standard error."""
+    """Run one command; return its exit code: 0, 1 where things differ, or 2 after a sentence on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(prog="cxr", description="Regenerate and check arXiv:2303.10601, stage by stage.")
     parser.add_argument("--log", type=Path, help="also write messages and tracebacks to this file")
@@ -58,6 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(given))
     log, command = options.pop("log"), options.pop("command")
     _start_logging(log)
+    start = time.monotonic()
     try:
         _load(COMMANDS[command])(**options)
     except Differs as difference:
@@ -73,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 traceback.print_exc(file=stream)
         print(f"cxr {command}: {sentence}", file=sys.stderr)
         return 2
+    finally:
+        took = time.monotonic() - start
+        logging.getLogger("cxr").debug("%s: %.1f s, peak memory %.0f MiB", command, took, peak_memory_mib())
     return 0
 
 
@@ -120,9 +126,11 @@ def _start_logging(log: Path | None) -> None:
     if log:
         log.parent.mkdir(parents=True, exist_ok=True)
         handlers.append(logging.FileHandler(log, mode="w", encoding="utf-8"))
+        # The file is told more than the terminal.
+        handlers[0].setLevel(logging.INFO)
         handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.WARNING, handlers=handlers, format="%(message)s")
-    logging.getLogger("cxr").setLevel(logging.INFO)
+    logging.getLogger("cxr").setLevel(logging.DEBUG if log else logging.INFO)
 
 
 def _sentence(error: Exception) -> str | None:

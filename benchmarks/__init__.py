@@ -1,0 +1,1 @@
+"""How fast the artifact is: ratios against named baselines, timed in the same process run."""

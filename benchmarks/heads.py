@@ -1,0 +1,52 @@
+"""Strategy I on a fixed network: all nine heads of a backbone, with stored features and without."""
+
+import shutil
+import time
+
+import torch
+
+from benchmarks.cohort import prepared
+from benchmarks.timing import Row
+from cxr.features import write_features
+from cxr.training import train
+from cxr.weights import write_weights
+
+BACKBONE, PROTOCOL, SIZE, IMAGES = "resnet18", "corrected", 64, 150
+
+
+def rows(threads: int = 2) -> list[Row]:
+    """Train three heads with three seeds each by the stages themselves, once with features and once without."""
+    cohort = prepared(SIZE, PROTOCOL)
+    study, folder = cohort.study, cohort.folder
+    torch.set_num_threads(threads)
+    weights = folder / f"{BACKBONE}.pt"
+    write_weights({"backbone": BACKBONE, "source": "random"}, weights, weights.with_suffix(".json"))
+    stage = {
+        "manifest": folder / "manifest.csv",
+        "split": folder / "split.csv",
+        "preprocessing": folder / "preprocessing.json",
+        "arrays": list(cohort.arrays),
+        "threads": threads,
+    }
+    heads = [(name, seed) for name in study.heads_on(BACKBONE, PROTOCOL) for seed in study.config["seeds"]]
+    limit = {"training_rows": IMAGES}
+
+    def seconds(cached: bool) -> float:
+        runs = folder / "runs"
+        shutil.rmtree(runs, ignore_errors=True)
+        start = time.perf_counter()
+        features = [folder / "features" / f"{BACKBONE}.npz"] if cached else []
+        for path in features:
+            settings = study.features_settings(BACKBONE, PROTOCOL) | limit
+            write_features(settings, weights=weights, features=path, **stage)
+        settings = {
+            str(runs / f"{name}-{seed}"): study.run_settings(name, PROTOCOL, seed) | limit | {"cached_features": cached}
+            for name, seed in heads
+        }
+        train(settings, weights=[weights], features=features, **stage)
+        return time.perf_counter() - start
+
+    ours, theirs = seconds(cached=True), seconds(cached=False)
+    note = f"{len(heads)} runs, {2 * IMAGES} images x 2 transforms, 10 epochs, {SIZE} px; measured once"
+    name = f"strategy I, {BACKBONE}, features stored"
+    return [Row(name, ours, "the whole network in every epoch", theirs, "s", theirs / ours, 20.0, note)]

@@ -1,0 +1,131 @@
+"""Interleaved timing, and the rows of the benchmark's table."""
+
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from cxr.provenance import code_version, package_versions, processor
+
+# What jobs of the workflow get from the Snakefile; a benchmark starts again with it.
+TUNABLES = "glibc.malloc.hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=68719476736"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        name: what is measured.
+        ours: its value, the median of repeats.
+        baseline: the name of what it is compared with.
+        theirs: the baseline's value, the median of repeats.
+        unit: of both values.
+        ratio: the median over repeats of ours / theirs, or theirs / ours where less is better: higher is better.
+        goal: the ratio that is wanted, or None.
+        note: what a reader must know.
+    """
+
+    name: str
+    ours: float
+    baseline: str
+    theirs: float
+    unit: str
+    ratio: float
+    goal: float | None = None
+    note: str = ""
+
+
+def rates(measured: Mapping[str, Callable[[], int]], repeats: int, warm_up: bool = True) -> dict[str, list[float]]:
+    """Return how much each function gets through in a second, repeat by repeat, one function after the other.
+
+    Args:
+        measured: functions by name; each returns how many things (images) it has worked on.
+        repeats: how often all of them are called.
+        warm_up: whether all of them are called once before the clock counts.
+    """
+    found: dict[str, list[float]] = {name: [] for name in measured}
+    for repeat in range(repeats + warm_up):
+        for name, function in measured.items():
+            start = time.perf_counter()
+            count = function()
+            if repeat >= warm_up:
+                found[name].append(count / (time.perf_counter() - start))
+    return found
+
+
+def row_of_rates(
+    name: str, found: Mapping[str, Sequence[float]], ours: str, baseline: str, goal: float | None = None, note: str = ""
+) -> Row:
+    """Return the row that compares two functions of ``rates``, in images a second."""
+    pairs = zip(found[ours], found[baseline], strict=True)
+    return Row(
+        name,
+        statistics.median(found[ours]),
+        baseline,
+        statistics.median(found[baseline]),
+        "images/s",
+        statistics.median(mine / other for mine, other in pairs),
+        goal,
+        note,
+    )
+
+
+def limit_row(name: str, measured: float, limit: float, unit: str, note: str = "") -> Row:
+    """Return the row of something that is to stay below a limit."""
+    return Row(name, measured, "the limit", limit, unit, limit / measured, 1.0, note)
+
+
+def hardware() -> dict[str, Any]:
+    """Return what the numbers were measured on."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "packages": package_versions(),
+        "code": code_version(),
+        "allocator": os.environ.get("GLIBC_TUNABLES", "glibc as it is"),
+    }
+
+
+def peak_memory_mib(command: Sequence[str]) -> tuple[float, float]:
+    """Run a command; return its largest resident memory in MiB, mapped files included, and its seconds.
+
+    Raises:
+        RuntimeError: it failed; the message ends with what it said.
+    """
+    start = time.perf_counter()
+    process = subprocess.Popen(
+        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"GLIBC_TUNABLES": TUNABLES}
+    )
+    assert process.stderr
+    said = process.stderr.read().decode()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status:
+        raise RuntimeError(f"{' '.join(command[:6])} ... failed: {said[-500:]}")
+    return usage.ru_maxrss / 1024, time.perf_counter() - start
+
+
+def as_dictionaries(rows: Sequence[Row]) -> list[dict[str, Any]]:
+    """Return rows as JSON objects."""
+    return [asdict(row) for row in rows]
+
+
+def restarted_with_allocator(module: str, arguments: Sequence[str]) -> None:
+    """Replace this process by one with the workflow's allocator settings, unless it has settings already."""
+    if "GLIBC_TUNABLES" not in os.environ:
+        os.environ["GLIBC_TUNABLES"] = TUNABLES
+        os.execv(sys.executable, [sys.executable, "-m", module, *arguments])
+
+
+def scratch(name: str) -> Path:
+    """Return an empty-enough folder for a benchmark's files, which git ignores."""
+    folder = Path("results") / "benchmarks" / name
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

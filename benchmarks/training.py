@@ -1,0 +1,69 @@
+"""The real training loop against its ceiling: the same network, optimiser and batches on random tensors in memory."""
+
+import statistics
+from collections.abc import Callable
+
+import torch
+from torch import nn
+
+from benchmarks.cohort import prepared
+from benchmarks.timing import Row, rates, row_of_rates
+from cxr.models import build_model, set_training_mode
+from cxr.training import train_epoch
+
+SIZE, PROTOCOL = 224, "published"
+# The experiments that are measured, how many training images of each class an epoch takes, and the goal.
+MEASURED = {
+    "custom": (75, 0.85),
+    "resnet18-I-100": (30, 0.95),
+    "resnet18-II-100": (30, 0.95),
+    "resnet18-III": (30, 0.95),
+    "densenet121-I-100": (15, 0.95),
+    "densenet121-II-100": (15, 0.95),
+    "densenet121-III": (15, 0.95),
+}
+
+
+def loops(experiment: str, images_a_class: int, threads: int) -> dict[str, Callable[[], int]]:
+    """Return an epoch of the real loop, and as many batches of the model alone."""
+    torch.set_num_threads(threads)
+    cohort = prepared(SIZE, PROTOCOL)
+    settings = cohort.study.run_settings(experiment, PROTOCOL, 42) | {"training_rows": images_a_class}
+    images = cohort.sets(settings)["train"]
+    torch.manual_seed(0)
+    network = build_model(settings["model"], SIZE)
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    optimizer = torch.optim.Adam(trained, fused=True)
+    batch_size = settings["batch_size"]
+    inputs = torch.randn(batch_size, settings["model"]["input_channels"], SIZE, SIZE)
+    labels = torch.randint(0, 2, (batch_size,))
+
+    def real() -> int:
+        train_epoch(network, optimizer, images, settings, 1)
+        return len(images)
+
+    def alone() -> int:
+        set_training_mode(network, settings["fixed_batch_norm"])
+        batches = len(images) // batch_size
+        for _ in range(batches):
+            optimizer.zero_grad()
+            nn.functional.cross_entropy(network(inputs), labels).backward()
+            optimizer.step()
+        return batches * batch_size
+
+    return {"the real loop": real, "the model alone": alone}
+
+
+def rows(repeats: int, threads: int = 2) -> list[Row]:
+    """Measure each experiment."""
+    found = []
+    for experiment, (images, goal) in MEASURED.items():
+        measured = rates(loops(experiment, images, threads), repeats)
+        found.append(row_of_rates(f"training, {experiment}", measured, "the real loop", "the model alone", goal))
+    return found
+
+
+def real_rate(experiment: str, repeats: int, threads: int = 2) -> float:
+    """Return images a second of the real loop in this process, whatever its allocator is."""
+    real = loops(experiment, MEASURED[experiment][0], threads)["the real loop"]
+    return statistics.median(rates({"real": real}, repeats)["real"])

@@ -1,0 +1,83 @@
+"""What the workflow itself costs: the paper from predictions, the largest dry-run, and the memory of every stage."""
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from benchmarks.cohort import all_images
+from benchmarks.timing import Row, limit_row, scratch
+from cxr.schema import read_yaml
+
+DEMO = Path("config/demo.yaml")
+SEEDS = 100
+# The memory of a stage depends on the size of images and networks, not on how long it trains.
+LARGE = {
+    "name": "benchmarks/memory",
+    "device": "cpu",
+    "threads": 2,
+    "image_size": 224,
+    "protocols": ["published", "corrected"],
+    "experiments": ["custom", "resnet18-I-100", "resnet18-III", "densenet121-III"],
+    "seeds": [42],
+    "weights": {"resnet18": "random", "densenet121": "random"},
+    "limits": [{"experiments": ["*"], "epochs": 1, "training_images": 45}],
+}
+
+
+def snakemake(*arguments: str) -> float:
+    """Run Snakemake; return its seconds.
+
+    Raises:
+        RuntimeError: it failed; the message ends with what it said.
+    """
+    start = time.perf_counter()
+    command = [sys.executable, "-m", "snakemake", "--cores", "all", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command)} failed: {done.stderr[-2000:]}")
+    return time.perf_counter() - start
+
+
+def paper() -> list[Row]:
+    """Make the demo's paper again from its predictions, after the demo where it has not run yet."""
+    snakemake("--configfile", str(DEMO))
+    runs = len(list(Path("results/demo/runs").glob("*/*/*/predictions.csv")))
+    seconds = snakemake("--configfile", str(DEMO), "--forcerun", "evaluate")
+    return [
+        limit_row("paper from predictions", seconds, 60, "s", f"{runs} runs: metrics, evidence, figures, HTML, PDF")
+    ]
+
+
+def dry_run() -> list[Row]:
+    """Plan all experiments under all protocols with 100 seeds."""
+    config = read_yaml(DEMO) | {"name": "benchmarks/dry-run", "seeds": list(range(SEEDS)), "one_process": False}
+    path = scratch("dry-run") / "config.json"
+    path.write_text(json.dumps(config))
+    seconds = snakemake("--dry-run", "--quiet", "all", "--configfile", str(path))
+    return [limit_row("dry-run", seconds, 60, "s", f"22 experiments x 3 protocols x {SEEDS} seeds")]
+
+
+def memory() -> list[Row]:
+    """Run the workflow on all images at the study's size; return the stages by the memory that their logs tell."""
+    config = LARGE | {"data": {"source": "folder", "folder": str(all_images().resolve())}}
+    folder = scratch("memory")
+    shutil.rmtree(folder)
+    path = scratch("memory") / "config.json"
+    path.write_text(json.dumps(config))
+    snakemake("--configfile", str(path))
+    peaks: dict[str, float] = {}
+    for log in folder.rglob("*.log"):
+        found = re.search(r"(\S+): [\d.]+ s, peak memory (\d+) MiB", log.read_text())
+        if found:
+            stage = f"{found[1]} of {log.parent.parent.name}" if found[1] == "train" else found[1]
+            peaks[stage] = max(peaks.get(stage, 0.0), float(found[2]))
+    shutil.rmtree(folder / "arrays")
+    images = "images of 224 px, mapped files included"
+    return [
+        limit_row(f"peak memory, {stage}", round(peak), 4096, "MiB", images)
+        for stage, peak in sorted(peaks.items(), key=lambda item: -item[1])
+    ]
