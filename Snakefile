@@ -42,10 +42,13 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/evidence.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"
+include: "workflow/rules/checkpoints.smk"
+include: "workflow/rules/verify.smk"
 
 
 localrules:
     all,
+    verify_checkpoints,
 
 
 rule all:

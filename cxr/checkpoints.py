@@ -23,7 +23,7 @@ from cxr.published import printed_row
 from cxr.sets import image_sets, members_of_sets, stored_images
 from cxr.steps import resize_of
 from cxr.study import PAPER, Study
-from cxr.training import PATIENTS, PREDICTIONS, _predictions, _write_table
+from cxr.training import PATIENTS, PREDICTIONS, predictions_of, write_table
 from cxr.unpickling import Array, Module, read_checkpoint
 
 # A checkpoint is judged as its author judged it, which is what this protocol is.
@@ -83,7 +83,7 @@ def verify_checkpoint(checkpoint: Path, experiment: str, results: Path, record: 
     members = members_of_sets(settings, cohort, pd.read_csv(files["split"]))
     arrays = stored_images((array,), torch.device("cpu"))
     sets = image_sets(settings, members, cohort, {"normalisation": constants}, arrays)
-    judged = [_predictions(network, images, name, settings) for name, images in sets.items() if name != "train"]
+    judged = [predictions_of(network, images, name, settings) for name, images in sets.items() if name != "train"]
     predictions = pd.concat(judged).merge(cohort[PATIENTS], on="path")[PREDICTIONS]
 
     test = predictions[predictions["set"] == "test"]
@@ -107,7 +107,7 @@ def verify_checkpoint(checkpoint: Path, experiment: str, results: Path, record: 
         | {"one_size": all(images[side]["min"] == images[side]["max"] for side in ("width", "height"))},
         **provenance(files),
     }
-    _write_table(record.with_name("predictions.csv"), predictions)
+    write_table(record.with_name("predictions.csv"), predictions)
     write_json(record, content)
     print(summary_of(content))
 

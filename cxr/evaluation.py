@@ -35,8 +35,10 @@ def evaluate_runs(config: dict[str, Any], results: Path, threads: int = 1) -> No
                 rows.append({**dict(zip(("protocol", "experiment", "seed"), run, strict=True)), "set": name, **numbers})
     with written_whole(results / "metrics.csv") as part:
         pd.DataFrame(rows).to_csv(part, index=False)
+    # Under a flipped protocol no family is run whole, so that there is nothing to choose from.
+    whole = [folder for run, folder in zip(study.runs(), folders, strict=True) if run[0] in study.protocols]
     write_selection(
-        study.families(), [folder / "run.json" for folder in folders], PAPER / "published", results / "selection.json"
+        study.families(), [folder / "run.json" for folder in whole], PAPER / "published", results / "selection.json"
     )
 
 

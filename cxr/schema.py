@@ -1,5 +1,6 @@
 """Validate data files and configs against the JSON Schemas of ``workflow/schemas``, with sentences for errors."""
 
+import functools
 import re
 from pathlib import Path
 from typing import Any
@@ -34,17 +35,20 @@ def validate(content: Any, schema_name: str, source: str) -> None:
 
     Args:
         content: what a YAML file holds.
-        schema_name: ``config``, ``experiments`` or ``protocol``.
+        schema_name: such as ``config``, ``experiments`` or ``protocol``.
         source: the file's name for the message.
 
     Raises:
         InputError: one sentence for the first violation; an unknown key is answered with the nearest known one.
     """
-    schema = read_yaml(SCHEMAS / f"{schema_name}.schema.yaml")
-    validator = jsonschema.Draft202012Validator(schema)
-    error = jsonschema.exceptions.best_match(validator.iter_errors(content))
+    error = jsonschema.exceptions.best_match(_validator(schema_name).iter_errors(content))
     if error is not None:
         raise InputError(f"{source}: {_sentence(error)}")
+
+
+@functools.cache
+def _validator(schema_name: str) -> jsonschema.Draft202012Validator:
+    return jsonschema.Draft202012Validator(read_yaml(SCHEMAS / f"{schema_name}.schema.yaml"))
 
 
 def _sentence(error: jsonschema.ValidationError) -> str:

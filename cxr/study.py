@@ -9,17 +9,19 @@ import hashlib
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from cxr.errors import InputError, did_you_mean
 from cxr.files import read_json
+from cxr.protocols import DISCREPANCIES, PAPER, flipped, merged, protocol_of, read_discrepancies, read_experiments
 from cxr.published import printed_row
-from cxr.schema import REPOSITORY, read_yaml, validate
-from cxr.steps import check_steps, is_fixed, resize_of
+from cxr.schema import validate
+from cxr.steps import is_fixed, resize_of
 
-PAPER = REPOSITORY / "paper"
+__all__ = ["PAPER", "Study", "expanded", "read_experiments", "read_protocol"]
+
 # What a run takes of a GPU's memory where the config has no estimate for its backbone.
 GPU_MB = 8000
 
@@ -32,11 +34,16 @@ class Study:
         config: the config, as ``workflow/schemas/config.schema.yaml`` describes it.
         catalogue: the content of ``paper/experiments.yaml``.
         protocols: the content of ``paper/protocols/<name>.yaml`` by name, in the config's order.
+        flips: by the name of a further protocol, ``<first protocol>~<row>``, the row of ``paper/discrepancies.yaml``
+            in which it differs from the config's first protocol.
+        flipped_protocols: the content of those further protocols.
     """
 
     config: Mapping[str, Any]
     catalogue: Mapping[str, Any]
     protocols: Mapping[str, Mapping[str, Any]]
+    flips: Mapping[str, str] = field(default_factory=dict)
+    flipped_protocols: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> "Study":
@@ -47,7 +54,17 @@ class Study:
         """
         validate(dict(config), "config", f"config '{config.get('name', '?')}'")
         catalogue = read_experiments(PAPER / "experiments.yaml")
-        study = cls(config, catalogue, {name: read_protocol(name, catalogue) for name in config["protocols"]})
+        protocols = {name: read_protocol(name, catalogue) for name in config["protocols"]}
+        first, rows = config["protocols"][0], read_discrepancies(DISCREPANCIES)
+        chosen = config.get("ablations", [])
+        for row in [] if chosen == "all" else chosen:
+            if "flip" not in rows.get(row, {}):
+                known = [name for name in rows if "flip" in rows[name]]
+                hint = did_you_mean(row, known) or f"; there are {', '.join(known)}."
+                raise InputError(f"config '{config['name']}': ablations names '{row}', which has no flip{hint}")
+        flips = {f"{first}~{row}": row for row in rows if "flip" in rows[row] and (chosen == "all" or row in chosen)}
+        others = {name: flipped(protocols[first], row, catalogue) for name, row in flips.items()}
+        study = cls(config, catalogue, protocols, flips, others)
         for experiment in study.experiments:
             if experiment not in catalogue["experiments"]:
                 hint = did_you_mean(experiment, catalogue["experiments"]) or "; paper/experiments.yaml lists them."
@@ -59,6 +76,19 @@ class Study:
         """The ids of the experiments that are run, in the config's order."""
         chosen = self.config["experiments"]
         return list(self.catalogue["experiments"]) if chosen == "all" else list(chosen)
+
+    def rules(self, protocol: str) -> Mapping[str, Any]:
+        """The content of a protocol, flipped ones included."""
+        return self.protocols.get(protocol) or self.flipped_protocols[protocol]
+
+    def ablated(self, protocol: str) -> list[str]:
+        """The experiments that are run under a flipped protocol, as far as the config runs them."""
+        affected = read_discrepancies(DISCREPANCIES)[self.flips[protocol]]["flip"]["experiments"]
+        return [name for name in self.experiments if name in affected]
+
+    def experiments_under(self, protocol: str) -> list[str]:
+        """The experiments that are run under a protocol, flipped ones included."""
+        return self.experiments if protocol in self.protocols else self.ablated(protocol)
 
     @property
     def results(self) -> str:
@@ -86,7 +116,7 @@ class Study:
 
     def array_name(self, scale: float, protocol: str) -> str:
         """The name of the array of all images at ``scale`` x image_size: ``280px``, ``224px-antialias-average``."""
-        rules = self.protocols[protocol]
+        rules = self.rules(protocol)
         size = f"{round(scale * self.config['image_size'])}px"
         antialias = "-antialias" if rules["resize_antialias"] else ""
         return size + antialias + ("-average" if rules["grey"] == "average" else "")
@@ -100,23 +130,25 @@ class Study:
 
     def transforms(self, protocol: str) -> dict[str, Any]:
         """The transforms of a protocol: those of the catalogue, or the protocol's own in their place."""
-        return {**self.catalogue["transforms"], **self.protocols[protocol].get("transforms", {})}
+        return {**self.catalogue["transforms"], **self.rules(protocol).get("transforms", {})}
 
     def spec(self, experiment: str, protocol: str) -> dict[str, Any]:
         """An experiment with the settings that a protocol overrides."""
         spec: dict[str, Any] = self.catalogue["experiments"][experiment]
-        for override in self.protocols[protocol].get("overrides", []):
+        for override in self.rules(protocol).get("overrides", []):
             if any(fnmatch.fnmatchcase(experiment, pattern) for pattern in override["experiments"]):
                 spec = merged(spec, override["settings"])
         return spec
 
     def arrays_of_protocol(self, protocol: str) -> list[str]:
         """The names of the arrays that a protocol's runs read."""
-        return sorted({name for experiment in self.experiments for name in self.arrays_of(experiment, protocol)})
+        experiments = self.experiments_under(protocol)
+        return sorted({name for experiment in experiments for name in self.arrays_of(experiment, protocol)})
 
     def all_arrays(self) -> list[str]:
         """The names of all arrays that the config's runs read."""
-        return sorted({name for protocol in self.protocols for name in self.arrays_of_protocol(protocol)})
+        protocols = [*self.protocols, *self.flips]
+        return sorted({name for protocol in protocols for name in self.arrays_of_protocol(protocol)})
 
     def example_settings(self, protocol: str) -> dict[str, Any]:
         """Settings of the figure that shows every transform which the protocol's runs use."""
@@ -144,11 +176,11 @@ class Study:
         return [(protocol, experiment, seed) for experiment in compared or self.experiments]
 
     def runs(self) -> list[tuple[str, str, int]]:
-        """All runs: protocol, experiment and seed of each."""
+        """All runs, those of ablations last: protocol, experiment and seed of each."""
         return [
             (protocol, experiment, seed)
-            for protocol in self.protocols
-            for experiment in self.experiments
+            for protocol in [*self.protocols, *self.flips]
+            for experiment in self.experiments_under(protocol)
             for seed in self.config["seeds"]
         ]
 
@@ -160,7 +192,7 @@ class Study:
         """Everything that decides the result of a run, resolved; it is carried into ``run.json``."""
         spec = self.spec(experiment, protocol)
         transforms = self.transforms(protocol)
-        rules = self.protocols[protocol]
+        rules = self.rules(protocol)
         evaluation = self.catalogue["evaluation_transform"]
         used = dict.fromkeys([evaluation, *spec["training_set"]])
         return {
@@ -244,7 +276,7 @@ class Study:
             and model.get("weights", "none") != "none"
             and "first_convolution" not in model
             and model.get("trained") == [f"^{re.escape(head)}\\."]
-            and self.protocols[protocol]["fixed_batch_norm"] == "eval"
+            and self.rules(protocol)["fixed_batch_norm"] == "eval"
             and all(is_fixed(transforms[name]["steps"]) for name in spec["training_set"])
         )
 
@@ -252,8 +284,8 @@ class Study:
         """The features that runs train on: protocol and backbone of each."""
         found = (
             (protocol, self.pretrained_backbone(experiment, protocol) or "")
-            for protocol in self.protocols
-            for experiment in self.experiments
+            for protocol in [*self.protocols, *self.flips]
+            for experiment in self.experiments_under(protocol)
             if self.uses_features(experiment, protocol)
         )
         return list(dict.fromkeys(found))
@@ -262,7 +294,7 @@ class Study:
         """The experiments whose runs train on the features of a backbone under a protocol."""
         return [
             name
-            for name in self.experiments
+            for name in self.experiments_under(protocol)
             if self.uses_features(name, protocol) and self.pretrained_backbone(name, protocol) == backbone
         ]
 
@@ -287,7 +319,7 @@ class Study:
 
     def split_settings(self, protocol: str) -> dict[str, Any]:
         """Settings of the split and of the normalisation constants of one protocol."""
-        rules = self.protocols[protocol]
+        rules = self.rules(protocol)
         return {
             "protocol": protocol,
             "split": dict(rules["split"]),
@@ -295,81 +327,14 @@ class Study:
             "pixel_divisor": rules["pixel_divisor"],
             "image_size": self.config["image_size"],
             "transforms_of_experiments": {
-                name: len(self.spec(name, protocol)["training_set"]) for name in self.experiments
+                name: len(self.spec(name, protocol)["training_set"]) for name in self.experiments_under(protocol)
             },
         }
 
 
-def read_experiments(path: Path) -> dict[str, Any]:
-    """Read and check ``paper/experiments.yaml``.
-
-    Raises:
-        InputError: the schema is violated, or an experiment names a transform that is not defined.
-    """
-    catalogue: dict[str, Any] = read_yaml(path)
-    validate(catalogue, "experiments", str(path))
-    transforms = catalogue["transforms"]
-    for name, transform in transforms.items():
-        check_steps(transform["steps"], f"{path}: transform '{name}'")
-    for name, experiment in catalogue["experiments"].items():
-        for used in experiment["training_set"]:
-            if used not in transforms:
-                raise InputError(f"{path}: '{name}' uses an unknown transform '{used}'{did_you_mean(used, transforms)}")
-    if catalogue["evaluation_transform"] not in transforms:
-        raise InputError(f"{path}: evaluation_transform names an unknown transform.")
-    return catalogue
-
-
 def read_protocol(name: str, catalogue: Mapping[str, Any] | None = None) -> dict[str, Any]:
-    """Read and check ``paper/protocols/<name>.yaml``.
-
-    Args:
-        name: the protocol.
-        catalogue: of ``read_experiments``, to check what the protocol overrides; read when not given.
-
-    Raises:
-        InputError: there is no such protocol, its schema is violated, or it names a row, a transform, an experiment or
-            a setting that does not exist.
-    """
-    catalogue = catalogue or read_experiments(PAPER / "experiments.yaml")
-    path = PAPER / "protocols" / f"{name}.yaml"
-    if not path.exists():
-        known = sorted(file.stem for file in path.parent.glob("*.yaml"))
-        hint = did_you_mean(name, known) or f"; there are {', '.join(known)}."
-        raise InputError(f"there is no protocol '{name}' in paper/protocols{hint}")
-    protocol: dict[str, Any] = read_yaml(path)
-    validate(protocol, "protocol", str(path))
-    rows = read_yaml(PAPER / "discrepancies.yaml")
-    for row in (row for taken in protocol["takes"].values() for row in taken):
-        if row not in rows:
-            raise InputError(f"{path}: takes names an unknown row '{row}'{did_you_mean(row, rows) or '.'}")
-    overridden = {**catalogue, "transforms": {**catalogue["transforms"], **protocol.get("transforms", {})}}
-    for transform in protocol.get("transforms", {}):
-        if transform not in catalogue["transforms"]:
-            hint = did_you_mean(transform, catalogue["transforms"]) or "."
-            raise InputError(f"{path}: there is no transform '{transform}'{hint}")
-    experiments = dict(catalogue["experiments"])
-    for override in protocol.get("overrides", []):
-        for pattern in override["experiments"]:
-            found = fnmatch.filter(experiments, pattern)
-            if not found:
-                raise InputError(
-                    f"{path}: no experiment is called '{pattern}'{did_you_mean(pattern, experiments) or '.'}"
-                )
-            experiments |= {name: merged(experiments[name], override["settings"]) for name in found}
-    validate({**overridden, "experiments": experiments}, "experiments", str(path))
-    for transform, content in protocol.get("transforms", {}).items():
-        check_steps(content["steps"], f"{path}: transform '{transform}'")
-    return protocol
-
-
-def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with the values of ``changes`` in their place, dictionaries within dictionaries, too."""
-    result = dict(base)
-    for key, value in changes.items():
-        inner = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
-        result[key] = merged(result[key], value) if inner else value
-    return result
+    """Read and check ``paper/protocols/<name>.yaml``, as ``cxr.protocols.protocol_of`` does."""
+    return protocol_of(PAPER, name, catalogue or read_experiments(PAPER / "experiments.yaml"))
 
 
 def expanded(path: str, key: str) -> Path:

@@ -106,10 +106,10 @@ def train(
             ) from None
         trained.load_state_dict(fitted["best_weights"])
         predictions = [
-            _predictions(trained, images, name, settings) for name, images in sets.items() if name != "train"
+            predictions_of(trained, images, name, settings) for name, images in sets.items() if name != "train"
         ]
-        _write_table(folder / "history.csv", pd.DataFrame(fitted["history"]))
-        _write_table(folder / "predictions.csv", pd.concat(predictions).merge(cohort[PATIENTS], on="path")[PREDICTIONS])
+        write_table(folder / "history.csv", pd.DataFrame(fitted["history"]))
+        write_table(folder / "predictions.csv", pd.concat(predictions).merge(cohort[PATIENTS], on="path")[PREDICTIONS])
         _save({name: value.cpu() for name, value in network.state_dict().items()}, folder / "checkpoint.pt")
         write_json(
             folder / "run.json",
@@ -137,14 +137,14 @@ def train(
 
 
 def _write_not_run(folder: Path, settings: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
-    _write_table(folder / "history.csv", pd.DataFrame(columns=HISTORY))
-    _write_table(folder / "predictions.csv", pd.DataFrame(columns=PREDICTIONS))
+    write_table(folder / "history.csv", pd.DataFrame(columns=HISTORY))
+    write_table(folder / "predictions.csv", pd.DataFrame(columns=PREDICTIONS))
     _save({}, folder / "checkpoint.pt")
     record = {"status": "not run", "reason": facts["reason"], "settings": settings, "weights": facts}
     write_json(folder / "run.json", record)
 
 
-def _write_table(path: Path, table: pd.DataFrame) -> None:
+def write_table(path: Path, table: pd.DataFrame) -> None:
     with written_whole(path) as part:
         # Nine significant digits give every float32 back exactly.
         table.to_csv(part, index=False, float_format="%.9g")
@@ -291,7 +291,7 @@ def _accuracy(correct: Tensor, counts: Tensor, settings: Mapping[str, Any]) -> f
 
 
 @torch.no_grad()
-def _predictions(network: nn.Module, images: Batches, name: str, settings: Mapping[str, Any]) -> pd.DataFrame:
+def predictions_of(network: nn.Module, images: Batches, name: str, settings: Mapping[str, Any]) -> pd.DataFrame:
     """Probability of PNEUMONIA and the class with the largest logit, for every image in the split's order."""
     network.eval()
     batches = images.batches(64, generator_for(0, 0, VALIDATION), shuffle=False)

@@ -20,7 +20,7 @@ TOGETHER = study.experiments if config.get("one_process") else [JOB]
 
 def experiments_of(wildcards):
     """The experiments that a job trains."""
-    return expand(TOGETHER, **dict(wildcards.items()))
+    return [wildcards.experiment] if "experiment" in wildcards.keys() else TOGETHER
 
 
 def runs_of(wildcards):

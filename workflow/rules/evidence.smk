@@ -47,6 +47,26 @@ rule baselines:
         " {params.features}"
 
 
+rule ablations:
+    input:
+        metrics=rules.evaluate.output.table,
+        discrepancies="paper/discrepancies.yaml",
+        code=source_files("cxr.ablations"),
+    output:
+        f"{RESULTS}/ablations.json",
+    log:
+        f"{RESULTS}/logs/ablations.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/ablations.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=20,
+    params:
+        config=json.dumps(config),
+    shell:
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {EVIDENCE} --ablations {{output}}"
+
+
 rule claims:
     input:
         metrics=rules.evaluate.output.table,

@@ -8,6 +8,7 @@ rule report:
         uncertainty=rules.uncertainty.output,
         baselines=rules.baselines.output.record,
         claims=rules.claims.output,
+        ablations=rules.ablations.output,
         cohort=rules.manifest.output.cohort,
         preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
         figures=rules.figures.output,

@@ -81,6 +81,8 @@ rule train:
         f"{RESULTS}/logs/{{protocol}}/{JOB}/seed-{{seed}}/train.log",
     benchmark:
         f"{RESULTS}/benchmarks/{{protocol}}/{JOB}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        protocol="|".join(study.protocols),
     threads: config.get("threads", 1)
     resources:
         gpu=1 if config["device"] == "cuda" else 0,
@@ -99,3 +101,18 @@ rule train:
         "python -m cxr --log {log} train --runs {params.runs:q} --manifest {input.manifest} --split {input.split}"
         " --preprocessing {input.preprocessing} --arrays {input.arrays} {params.weights} {params.features}"
         " --threads {threads}"
+
+
+# Under a protocol with one choice flipped, a few experiments are run, each by a job of its own.
+use rule train as train_ablation with:
+    output:
+        predictions=f"{RUN}/predictions.csv",
+        history=f"{RUN}/history.csv",
+        checkpoint=f"{RUN}/checkpoint.pt",
+        record=f"{RUN}/run.json",
+    log:
+        f"{RESULTS}/logs/{{protocol}}/{{experiment}}/seed-{{seed}}/train.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/{{protocol}}/{{experiment}}/seed-{{seed}}.tsv"
+    wildcard_constraints:
+        protocol="[^/]+~[^/]+",
