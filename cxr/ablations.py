@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cxr.files import read_json, write_json
+from cxr.files import read_json, write_json, written_whole
 from cxr.metrics import read_predictions
 from cxr.protocols import DISCREPANCIES, read_discrepancies
 from cxr.resampling import Integers, Numbers, bootstrap_weights, interval, replicates
@@ -54,6 +54,29 @@ def write_ablations(config: dict[str, Any], results: Path, ablations: Path, resa
             unmeasured[row] = content.get("unmeasured", why)
     content = {"protocol": first, "seeds": seeds, "resamples": resamples, "rows": rows, "unmeasured": unmeasured}
     write_json(ablations, content)
+    with written_whole(ablations.with_suffix(".csv")) as part:
+        table_of(rows).to_csv(part, index=False, float_format="%.6g")
+
+
+def table_of(rows: list[dict[str, Any]]) -> pd.DataFrame:
+    """Return the effects as a table, a row for each discrepancy, experiment and metric, for people to open."""
+    flat = [
+        {
+            "id": row["id"],
+            "experiment": effect["experiment"],
+            "seeds": effect["n_seeds"],
+            "metric": metric,
+            "published": effect["published"][metric],
+            "flipped": effect["flipped"][metric],
+            "difference": effect["difference"][metric],
+            **dict(zip(("low", "high"), effect["interval"][metric] or (None, None), strict=True)),
+        }
+        for row in rows
+        for effect in row["experiments"]
+        for metric in METRICS
+    ]
+    columns = ["id", "experiment", "seeds", "metric", "published", "flipped", "difference", "low", "high"]
+    return pd.DataFrame(flat, columns=columns)
 
 
 def effect_of(before: list[pd.DataFrame], after: list[pd.DataFrame], resamples: int, seed: int) -> dict[str, Any]:

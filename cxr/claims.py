@@ -11,13 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from cxr.claim_list import Claim, read_claims, selectors_of
 from cxr.claim_quantities import TEST, TRAINING, NotTestable, Vocabulary
 from cxr.errors import InputError
 from cxr.evidence import Evidence, evidence_of, printed_evidence
 from cxr.filenames import listed
-from cxr.files import read_json, write_json
+from cxr.files import read_json, write_json, written_whole
 from cxr.resampling import interval
 from cxr.results import Results, read_results
 from cxr.study import PAPER, Study
@@ -90,6 +91,34 @@ def write_claims(config: dict[str, Any], results: Path, claims: Path) -> None:
         "claims": records,
     }
     write_json(claims, content)
+    with written_whole(claims.with_suffix(".csv")) as part:
+        table_of(records).to_csv(part, index=False, float_format="%.6g")
+
+
+def table_of(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return the verdicts as a table, a row for each claim and protocol, for people to open."""
+    rows = []
+    for record in records:
+        for protocol, found in record["protocols"].items():
+            relation, number = next(iter((record["claimed"] or {"": None}).items()))
+            low, high = found["interval"] or (None, None)
+            rows.append(
+                {
+                    "id": record["id"],
+                    "section": record["section"] or record["notebook"],
+                    "says": record["says"],
+                    "claimed": relation,
+                    "number": number,
+                    "tolerance": record["tolerance"],
+                    "protocol": protocol,
+                    "value": found["value"],
+                    "low": low,
+                    "high": high,
+                    "verdict": found["verdict"],
+                    "reason": found["reason"],
+                }
+            )
+    return pd.DataFrame(rows)
 
 
 def records_of(study: Study, found: Results, root: Path, claims: Sequence[Claim]) -> list[dict[str, Any]]:

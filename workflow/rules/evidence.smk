@@ -53,7 +53,8 @@ rule ablations:
         discrepancies="paper/discrepancies.yaml",
         code=source_files("cxr.ablations"),
     output:
-        f"{RESULTS}/ablations.json",
+        record=f"{RESULTS}/ablations.json",
+        table=f"{RESULTS}/ablations.csv",
     log:
         f"{RESULTS}/logs/ablations.log",
     benchmark:
@@ -64,7 +65,8 @@ rule ablations:
     params:
         config=json.dumps(config),
     shell:
-        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {EVIDENCE} --ablations {{output}}"
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {EVIDENCE}"
+        " --ablations {output.record}"
 
 
 rule claims:
@@ -77,7 +79,8 @@ rule claims:
         published=["paper/published/curves.json", "paper/published/results.json"],
         code=source_files("cxr.claims"),
     output:
-        f"{RESULTS}/claims.json",
+        record=f"{RESULTS}/claims.json",
+        table=f"{RESULTS}/claims.csv",
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:
@@ -88,4 +91,5 @@ rule claims:
     params:
         config=json.dumps(config),
     shell:
-        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {EVIDENCE} --claims {{output}}"
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {EVIDENCE}"
+        " --claims {output.record}"

@@ -4,7 +4,7 @@ EXPECTED = f"paper/expected/{config['name']}.json"
 
 rule verify:
     input:
-        claims=rules.claims.output,
+        claims=rules.claims.output.record,
         report=rules.report.output,
     log:
         f"{RESULTS}/logs/verify.log",
