@@ -60,12 +60,21 @@ def main() -> None:
     restarted_with_allocator("benchmarks", sys.argv[1:])
     logging.disable(logging.INFO)
     RESULTS.mkdir(exist_ok=True)
+    failed = []
     for part in options.parts or PARTS:
-        rows = as_dictionaries(measured(part, options.repeats))
+        try:
+            rows = as_dictionaries(measured(part, options.repeats))
+        except RuntimeError as error:
+            # The other parts can still be measured.
+            print(f"{part}: {error}", file=sys.stderr, flush=True)
+            failed.append(part)
+            continue
         if rows:
             write_json(RESULTS / f"{part}.json", {"hardware": hardware(), "repeats": options.repeats, "rows": rows})
             print(table(rows), flush=True)
     write_report()
+    if failed:
+        sys.exit(f"not measured: {', '.join(failed)}")
 
 
 def write_report() -> None:

@@ -16,7 +16,7 @@ DEMO = Path("config/demo.yaml")
 SEEDS = 100
 # The memory of a stage depends on the size of images and networks, not on how long it trains.
 LARGE = {
-    "name": "benchmarks/memory",
+    "name": "benchmarks-memory",
     "device": "cpu",
     "threads": 2,
     "image_size": 224,
@@ -54,7 +54,7 @@ def paper() -> list[Row]:
 
 def dry_run() -> list[Row]:
     """Plan all experiments under all protocols with 100 seeds."""
-    config = read_yaml(DEMO) | {"name": "benchmarks/dry-run", "seeds": list(range(SEEDS)), "one_process": False}
+    config = read_yaml(DEMO) | {"name": "benchmarks-dry-run", "seeds": list(range(SEEDS)), "one_process": False}
     path = scratch("dry-run") / "config.json"
     path.write_text(json.dumps(config))
     seconds = snakemake("--dry-run", "--quiet", "all", "--configfile", str(path))
@@ -64,8 +64,8 @@ def dry_run() -> list[Row]:
 def memory() -> list[Row]:
     """Run the workflow on all images at the study's size; return the stages by the memory that their logs tell."""
     config = LARGE | {"data": {"source": "folder", "folder": str(all_images().resolve())}}
-    folder = scratch("memory")
-    shutil.rmtree(folder)
+    folder = Path("results") / config["name"]
+    shutil.rmtree(folder, ignore_errors=True)
     path = scratch("memory") / "config.json"
     path.write_text(json.dumps(config))
     snakemake("--configfile", str(path))
