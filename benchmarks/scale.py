@@ -2,8 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +9,7 @@ import seaborn as sns
 from matplotlib.figure import Figure
 
 from benchmarks.cohort import all_images
-from benchmarks.timing import peak_memory_mib, scratch
+from benchmarks.timing import scratch, stage
 from benchmarks.workflow import DEMO, snakemake
 from cxr.files import read_json, write_json
 from cxr.manifest import list_images
@@ -33,7 +31,7 @@ def images() -> list[dict[str, Any]]:
             link.symlink_to((all_images() / path).resolve())
         source = {"source": "folder", "folder": str((folder / "images").resolve())}
         manifest, cohort = folder / "manifest.csv", folder / "cohort.json"
-        _run("images", "--settings", json.dumps(source), "--folder", folder / "unused", "--source", folder / "s.json")
+        stage("images", "--settings", json.dumps(source), "--folder", folder / "unused", "--source", folder / "s.json")
         threads = ["--threads", "2"]
         published = ["--published", "paper/published/results.json"]
         described = ["--manifest", manifest, "--cohort", cohort]
@@ -41,10 +39,10 @@ def images() -> list[dict[str, Any]]:
             "manifest": ["--source", folder / "s.json", *published, *described, *threads],
             "arrays": [*described, "--arrays", folder / "224px.npy", folder / "280px.npy", *threads],
         }
-        for stage, arguments in stages.items():
-            memory, seconds = peak_memory_mib(_command(stage, *arguments))
+        for name, arguments in stages.items():
+            memory, seconds = stage(name, *arguments)
             count = len(paths[:: 4 // factor])
-            points.append({"of": "images", "count": count, "stage": stage, "seconds": seconds, "memory_mib": memory})
+            points.append({"of": "images", "count": count, "stage": name, "seconds": seconds, "memory_mib": memory})
         shutil.rmtree(folder)
     return points
 
@@ -69,9 +67,9 @@ def runs() -> list[dict[str, Any]]:
             "uncertainty": ["--config", json.dumps(config), "--results", folder, "--uncertainty", folder / "u.json"],
         }
         count = len(list(folder.glob("runs/*/*/*")))
-        for stage, arguments in stages.items():
-            memory, seconds = peak_memory_mib(_command(stage, *arguments))
-            points.append({"of": "runs", "count": count, "stage": stage, "seconds": seconds, "memory_mib": memory})
+        for name, arguments in stages.items():
+            memory, seconds = stage(name, *arguments)
+            points.append({"of": "runs", "count": count, "stage": name, "seconds": seconds, "memory_mib": memory})
         shutil.rmtree(folder)
     return points
 
@@ -84,20 +82,12 @@ def draw(points: list[dict[str, Any]], path: Path) -> None:
         mine = [point for point in points if point["of"] == of]
         for row, (key, label) in enumerate((("seconds", "time (s)"), ("memory_mib", "peak memory (MiB)"))):
             axis = axes[row][column]
-            for stage, colour in zip(
+            for name, colour in zip(
                 dict.fromkeys(p["stage"] for p in mine), sns.color_palette("colorblind"), strict=False
             ):
-                line = [(point["count"], point[key]) for point in mine if point["stage"] == stage]
-                axis.plot(*zip(*line, strict=True), marker="o", color=colour, label=stage)
+                line = [(point["count"], point[key]) for point in mine if point["stage"] == name]
+                axis.plot(*zip(*line, strict=True), marker="o", color=colour, label=name)
             axis.set(ylabel=label, ylim=(0, None), xlabel=of if row else "")
             axis.legend(frameon=False)
             sns.despine(ax=axis)
     figure.savefig(path, metadata={"Date": None})
-
-
-def _command(stage: str, *arguments: object) -> list[str]:
-    return [sys.executable, "-m", "cxr", stage, *map(str, arguments)]
-
-
-def _run(stage: str, *arguments: object) -> None:
-    subprocess.run(_command(stage, *arguments), check=True, capture_output=True)

@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import statistics
 import subprocess
 import sys
@@ -94,22 +95,23 @@ def hardware() -> dict[str, Any]:
     }
 
 
-def peak_memory_mib(command: Sequence[str]) -> tuple[float, float]:
-    """Run a command; return its largest resident memory in MiB, mapped files included, and its seconds.
+PEAK = re.compile(r"(\S+): ([\d.]+) s, peak memory (\d+) MiB")
+
+
+def stage(name: str, *arguments: object) -> tuple[float, float]:
+    """Run a command of ``cxr``; return its largest memory in MiB, mapped files included, and its seconds.
 
     Raises:
         RuntimeError: it failed; the message ends with what it said.
     """
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=os.environ | {"GLIBC_TUNABLES": TUNABLES}
-    )
-    assert process.stderr
-    said = process.stderr.read().decode()
-    _, status, usage = os.wait4(process.pid, 0)
-    if status:
-        raise RuntimeError(f"{' '.join(command[:6])} ... failed: {said[-500:]}")
-    return usage.ru_maxrss / 1024, time.perf_counter() - start
+    log = scratch("logs") / f"{name}.log"
+    command = [sys.executable, "-m", "cxr", "--log", str(log), name, *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ | {"GLIBC_TUNABLES": TUNABLES})
+    if done.returncode:
+        raise RuntimeError(f"{' '.join(command[:6])} ... failed: {done.stderr[-500:]}")
+    found = PEAK.search(log.read_text(encoding="utf-8"))
+    assert found, f"{log} does not tell the stage's memory"
+    return float(found[3]), float(found[2])
 
 
 def as_dictionaries(rows: Sequence[Row]) -> list[dict[str, Any]]:

@@ -1,7 +1,6 @@
 """What the workflow itself costs: the paper from predictions, the largest dry-run, and the memory of every stage."""
 
 import json
-import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +8,7 @@ import time
 from pathlib import Path
 
 from benchmarks.cohort import all_images
-from benchmarks.timing import Row, limit_row, scratch
+from benchmarks.timing import PEAK, Row, limit_row, scratch
 from cxr.schema import read_yaml
 
 DEMO = Path("config/demo.yaml")
@@ -54,7 +53,12 @@ def paper() -> list[Row]:
 
 def dry_run() -> list[Row]:
     """Plan all experiments under all protocols with 100 seeds."""
-    config = read_yaml(DEMO) | {"name": "benchmarks-dry-run", "seeds": list(range(SEEDS)), "one_process": False}
+    config = read_yaml(DEMO) | {
+        "name": "benchmarks-dry-run",
+        "seeds": list(range(SEEDS)),
+        "one_process": False,
+        "ablations": [],
+    }
     path = scratch("dry-run") / "config.json"
     path.write_text(json.dumps(config))
     seconds = snakemake("--dry-run", "--quiet", "all", "--configfile", str(path))
@@ -71,10 +75,10 @@ def memory() -> list[Row]:
     snakemake("--configfile", str(path))
     peaks: dict[str, float] = {}
     for log in folder.rglob("*.log"):
-        found = re.search(r"(\S+): [\d.]+ s, peak memory (\d+) MiB", log.read_text())
+        found = PEAK.search(log.read_text(encoding="utf-8"))
         if found:
-            stage = f"{found[1]} of {log.parent.parent.name}" if found[1] == "train" else found[1]
-            peaks[stage] = max(peaks.get(stage, 0.0), float(found[2]))
+            stage = f"{found[1]}, {log.parent.parent.name}" if found[1] == "train" else found[1]
+            peaks[stage] = max(peaks.get(stage, 0.0), float(found[3]))
     shutil.rmtree(folder / "arrays")
     images = "images of 224 px, mapped files included"
     return [

@@ -6,6 +6,7 @@ function, and whatever it does can be called from other code just as well.
 
 import argparse
 import errno
+import gc
 import importlib
 import inspect
 import json
@@ -63,6 +64,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(given))
     log, command = options.pop("log"), options.pop("command")
     _start_logging(log)
+    # Most of what a command makes lives until it ends: looking through all of it again and again takes WeasyPrint a fifth
+    # of its time.
+    gc.set_threshold(200_000, 50, 50)
     start = time.monotonic()
     try:
         _load(COMMANDS[command])(**options)

@@ -219,6 +219,7 @@ class Study:
             "deterministic": self.config.get("deterministic", True),
             "precision": self.config.get("precision", "float32"),
             "channels_last": self.config.get("channels_last", False),
+            **({"compile": True} if self.config.get("compile") else {}),
         }
 
     def _limit(self, experiment: str, name: str, otherwise: Any) -> Any:

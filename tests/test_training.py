@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -194,6 +195,17 @@ def test_batches_do_not_depend_on_the_chunk(stage: dict[str, Any], monkeypatch: 
     monkeypatch.setattr(module, "CHUNK", 20)
     assert all(torch.equal(a, b) for a, b in zip(whole, all_batches(images), strict=True))
     assert sum(map(len, whole)) == len(images) == 4 * len(images.rows)
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler on the CPU")
+def test_a_compiled_network_learns_the_same_to_rounding(stage: dict[str, Any], tmp_path: Path) -> None:
+    train(**stage, run=tmp_path / "plain")
+    train(**(stage | {"settings": stage["settings"] | {"compile": True}}), run=tmp_path / "compiled")
+    ours, theirs = (pd.read_csv(tmp_path / run / "history.csv") for run in ("compiled", "plain"))
+    np.testing.assert_allclose(ours["train_loss"], theirs["train_loss"], rtol=1e-3)
+    weights = [torch.load(tmp_path / run / "checkpoint.pt", weights_only=True) for run in ("compiled", "plain")]
+    assert weights[0].keys() == weights[1].keys()
 
 
 def test_the_catalogues_schedule_is_the_studys() -> None:

@@ -11,6 +11,7 @@ rule weights:
         f"{RESULTS}/logs/weights/{{backbone}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/weights/{{backbone}}.tsv"
+    priority: 20
     resources:
         mem_mb=2000,
         runtime=30,
@@ -39,6 +40,8 @@ rule features:
         f"{RESULTS}/logs/{{protocol}}/features/{{backbone}}.log",
     benchmark:
         f"{RESULTS}/benchmarks/{{protocol}}/features/{{backbone}}.tsv"
+    # The longest jobs wait for them, and start before the short ones.
+    priority: 20
     threads: config.get("threads", 1)
     resources:
         gpu=1 if config["device"] == "cuda" else 0,
@@ -83,6 +86,7 @@ rule train:
         f"{RESULTS}/benchmarks/{{protocol}}/{JOB}/seed-{{seed}}.tsv"
     wildcard_constraints:
         protocol="|".join(study.protocols),
+    priority: 10
     threads: config.get("threads", 1)
     resources:
         gpu=1 if config["device"] == "cuda" else 0,
@@ -116,3 +120,4 @@ use rule train as train_ablation with:
         f"{RESULTS}/benchmarks/{{protocol}}/{{experiment}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         protocol="[^/]+~[^/]+",
+    priority: 0
