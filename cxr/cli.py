@@ -64,8 +64,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = vars(parser.parse_args(given))
     log, command = options.pop("log"), options.pop("command")
     _start_logging(log)
-    # Most of what a command makes lives until it ends: looking through all of it again and again takes WeasyPrint a fifth
-    # of its time.
+    # Most of what a command makes lives until it ends; to look through it again and again takes WeasyPrint a fifth of
+    # its time.
     gc.set_threshold(200_000, 50, 50)
     start = time.monotonic()
     try:
