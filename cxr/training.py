@@ -67,7 +67,6 @@ def train(
     Raises:
         InputError: CUDA is not there, memory does not suffice, or the loss is not finite.
     """
-    torch.set_num_threads(threads)
     inputs = {"manifest": manifest, "split": split, "preprocessing": preprocessing}
     cohort, rows, constants = pd.read_csv(manifest), pd.read_csv(split), read_json(preprocessing)
     pretrained = {path.stem: load_weights(path, path.with_suffix(".json")) for path in weights or []}
@@ -78,6 +77,9 @@ def train(
     for folder, settings in zip(folders, runs.values(), strict=True):
         device = accelerator(settings["device"])
         set_precision(settings)
+        # A head alone is too small to share: threads would wait for each other longer than they work.
+        threads_of_run = 1 if settings.get("cached_features") else threads
+        torch.set_num_threads(threads_of_run)
         state, facts = None, {"available": True, "original": True, "origin": "random", "seed": settings["seed"]}
         if settings["model"].get("weights", "none") != "none":
             state, facts = pretrained[settings["model"]["backbone"]]
@@ -127,7 +129,7 @@ def train(
                 "epoch_seconds": [round(seconds, 3) for seconds in fitted["epoch_seconds"]],
                 "wall_seconds": round(sum(fitted["epoch_seconds"]), 3),
                 "peak_memory_mib": peak_memory_mib(),
-                "device": _device_facts(device, threads),
+                "device": _device_facts(device, threads_of_run),
                 **origin,
             },
         )
