@@ -9,7 +9,10 @@ from cxr.cli import COMMANDS
 from cxr.dependencies import source_files
 from cxr.schema import REPOSITORY
 
-TORCH_FREE = ("images", "manifest", "split", "evaluate", "figures", "report")
+TORCH_FREE = (
+    *("images", "manifest", "split", "normalisation", "evaluate", "evaluate-runs", "uncertainty", "baselines"),
+    *("ablations", "claims", "verify", "compare", "figures", "report"),
+)
 
 
 @pytest.mark.parametrize("command", COMMANDS)
