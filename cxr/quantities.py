@@ -1,6 +1,7 @@
 """Numbers that know the file and the key they came from, and the one filter that prints them."""
 
 import math
+import re
 from collections.abc import Iterator, Mapping, Sized
 from dataclasses import dataclass
 from functools import total_ordering
@@ -11,6 +12,10 @@ from markupsafe import Markup
 from cxr.errors import InputError, did_you_mean
 
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
+
+# Where a source or a key tells which runs a number comes from: protocol and experiment.
+RUN = re.compile(r"^runs/([\w~-]+)/([\w-]+)/")
+EXPERIMENT = re.compile(r"protocols\.([\w-]+)\.experiments\.([\w-]+)")
 
 Number = Union["Quantity", int, float]
 
@@ -49,6 +54,9 @@ class Quantity:
 
     def __lt__(self, other: Number) -> bool:
         return self.value < _value(other)
+
+    def __neg__(self) -> "Quantity":
+        return Quantity(-self.value, self.source, f"{MINUS}{self.key}")
 
     def __abs__(self) -> "Quantity":
         return Quantity(abs(self.value), self.source, f"|{self.key}|")
@@ -89,7 +97,8 @@ def number(
         grouped: separate thousands by commas (not for seeds and years).
 
     Returns:
-        A ``span`` whose ``title`` holds the unrounded value, the file and the key.
+        A ``span`` whose ``title`` holds the unrounded value, the file and the key; a link to the run's record in place
+        of it where the number is of one experiment under one protocol.
 
     Raises:
         InputError: ``quantity`` is no ``Quantity``, for instance null in its file.
@@ -104,7 +113,15 @@ def number(
     text = f"{value:{shape}.{digits}f}" if digits is not None else f"{value:{shape}{_general(value)}}"
     text = text.replace("-", MINUS) + ("%" if percent else "")
     trace = f"{quantity.value!r} · {quantity.source} · {quantity.key}"
+    run = RUN.search(quantity.source) or EXPERIMENT.match(quantity.key)
+    if run and ";" not in quantity.source:
+        return Markup('<a class="number" title="{}" href="#{}">{}</a>').format(trace, record_label(*run.groups()), text)
     return Markup('<span class="number" title="{}">{}</span>').format(trace, text)
+
+
+def record_label(protocol: str, experiment: str) -> str:
+    """Return the label of the record of the runs of an experiment under a protocol."""
+    return f"record-{protocol}-{experiment}"
 
 
 def _general(value: int | float) -> str:

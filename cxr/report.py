@@ -9,7 +9,7 @@ import functools
 import io
 import re
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +26,10 @@ from cxr.bibliography import Bibliography
 from cxr.errors import InputError, did_you_mean
 from cxr.figures import INK
 from cxr.files import written_whole
+from cxr.findings import FIGURE_COLUMNS, mean, read_findings, total
 from cxr.quantities import Node, counted, number
-from cxr.results import measures, printed_measures, read_results
-from cxr.schema import REPOSITORY, read_yaml
+from cxr.results import measures, read_results
+from cxr.schema import REPOSITORY, read_yaml, validate
 from cxr.study import PAPER, Study
 
 TEMPLATES = REPOSITORY / "report_templates"
@@ -43,8 +44,11 @@ FONTS = (
     ("Paper", "normal", 700, "STIXGeneralBol.ttf"),
     ("Paper Mono", "normal", 400, "DejaVuSansMono.ttf"),
 )
-# Latin with its accents, Greek, punctuation, arrows and mathematical operators.
-CHARACTERS = [*range(0x20, 0x180), *range(0x391, 0x3CA), *range(0x2010, 0x2050), *range(0x2190, 0x2194), 0x2212, 0x2264]
+# Latin with its accents, Greek, punctuation, arrows, mathematical operators and the signs of verdicts.
+CHARACTERS = [
+    *(*range(0x20, 0x180), *range(0x391, 0x3CA), *range(0x2010, 0x2050), *range(0x2190, 0x2194)),
+    *(0x2212, 0x2248, 0x2264, 0x2265, 0x2713),
+]
 
 
 def write_report(config: dict[str, Any], results: Path, html: Path, pdf: Path) -> None:
@@ -79,8 +83,11 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
         InputError: as ``write_report``.
     """
     front = read_yaml(paper / "front_matter.yaml")
+    words = read_yaml(paper / "words.yaml")
+    validate(words, "words", str(paper / "words.yaml"))
     found = read_results(results, study, paper)
-    outline, references = Outline(), Bibliography(paper / "references.bib", templates / "numeric.csl")
+    findings = read_findings(results, paper, found)
+    outline, references = Outline(words, front["figures"]), Bibliography(paper / "references.bib", templates / "numeric.csl")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([paper / "sections", templates]),
         undefined=jinja2.StrictUndefined,
@@ -89,16 +96,25 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"number": number, "markdown": _markdown, "in_one_block": _in_one_block}
+    environment.filters |= {
+        "number": number,
+        "markdown": _markdown,
+        "in_one_block": _in_one_block,
+        "with_headers": _with_headers,
+        "mean": mean,
+        "total": total,
+    }
     environment.tests["mapping_node"] = lambda value: isinstance(value, Node)
-    environment.globals |= vars(found) | {
+    environment.globals |= vars(found) | vars(findings) | {
         "front": front,
+        "words": words,
+        "findings": findings,
+        "figure_columns": FIGURE_COLUMNS,
         "cite": references.cite,
         "ref": outline.reference,
         "item": outline.item,
         "svg": lambda name, alt: inline_svg(results / "figures" / name, name, alt),
         "measures": measures,
-        "printed_measures": printed_measures,
         "count": counted,
     }
     abstract = _markdown(_rendered(environment, "abstract.md.j2"))
@@ -122,7 +138,11 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
 
 
 def write_pdf(page: str, pdf: Path) -> None:
-    """Print a page as tagged PDF (PDF/UA-1) with bookmarks."""
+    """Print a page as tagged PDF (PDF/UA-1) with bookmarks.
+
+    Nothing can hover over paper: numbers lose their traces, which would take a quarter of the time.
+    """
+    page = re.sub(r'<(a|span) class="number"[^>]*>([^<]*)</\1>', r"\2", page)
     with written_whole(pdf) as part:
         weasyprint.HTML(string=page).write_pdf(part, pdf_variant="pdf/ua-1")
 
@@ -160,27 +180,48 @@ def _in_one_block(html: str) -> Markup:
     return Markup("\n\n" + re.sub(r"\n\s*\n", "\n", html.strip()) + "\n\n")
 
 
+def _with_headers(table: str) -> Markup:
+    """Mark the head of each column and, but in columns of numbers, of each row; an empty head is a plain cell."""
+    table = re.sub(r"<th( style=\"[^\"]*\")?></th>", r"<td\1></td>", table)
+    table = table.replace("<th>", '<th scope="col">').replace("<th ", '<th scope="col" ')
+    return Markup(re.sub(r'<tr>\n<td( style="text-align:left")?>(.+?)</td>', r'<tr>\n<th scope="row"\1>\2</th>', table))
+
+
 class Outline:
     """Numbers of sections, figures and tables, in the order in which they are met, and references to them by label.
 
-    Labels begin with their kind: ``sec-``, ``fig-``, ``tab-``. A section's label follows from its title.
+    Labels begin with their kind: ``sec-``, ``fig-``, ``sup-`` (a supplementary figure), ``tab-``. A section's label
+    follows from its title. Figures have the numbers of the study's.
     """
 
-    KINDS: Mapping[str, str] = {"fig": "Figure", "tab": "Table"}
+    KINDS: Mapping[str, str] = {"fig": "figure", "sup": "supplement", "tab": "table"}
 
-    def __init__(self) -> None:
-        """Start with nothing numbered."""
+    def __init__(self, words: Mapping[str, Any], figures: Sequence[str]) -> None:
+        """Start with nothing numbered.
+
+        Args:
+            words: ``paper/words.yaml``.
+            figures: the labels of the study's figures, in the order of their numbers.
+        """
+        self._words, self._figures = words, list(figures)
         self._names: dict[str, str] = {}
         self._counts: dict[str, int] = {}
         self._sections = {False: [0, 0], True: [0, 0]}
 
     def item(self, label: str) -> str:
-        """Give the figure or table ``label`` the next number; return its name, such as ``Figure 2``."""
+        """Give the figure or table ``label`` its number; return its name, such as ``Figure 2``."""
         kind = label.partition("-")[0]
         if kind not in self.KINDS:
             raise InputError(f"the label '{label}' must begin with one of {', '.join(self.KINDS)}.")
-        self._counts[kind] = self._counts.get(kind, 0) + 1
-        return self._add(label, f"{self.KINDS[kind]}\N{NO-BREAK SPACE}{self._counts[kind]}")
+        if kind == "fig":
+            if label not in self._figures:
+                hint = did_you_mean(label, self._figures) or "; give supplementary figures labels with sup-."
+                raise InputError(f"front_matter.yaml has no figure '{label}'{hint}")
+            count = self._figures.index(label) + 1
+        else:
+            count = self._counts[kind] = self._counts.get(kind, 0) + 1
+        space = "" if kind == "sup" else "\N{NO-BREAK SPACE}"
+        return self._add(label, f"{self._words[self.KINDS[kind]]}{space}{count}")
 
     def _add(self, label: str, name: str) -> str:
         if label in self._names:
@@ -193,7 +234,7 @@ class Outline:
         return Markup('<a class="ref" href="#{}"></a>').format(label)
 
     def resolve(self, page: str) -> str:
-        """Fill in the references of a page.
+        """Fill in the references of a page; numbers of runs that it has no record of lose their link.
 
         Raises:
             InputError: a label is not there.
@@ -205,7 +246,13 @@ class Outline:
                 raise InputError(f"there is no label '{label}' to refer to{did_you_mean(label, self._names)}")
             return f'<a class="ref" href="#{label}">{self._names[label]}</a>'
 
-        return re.sub(r'<a class="ref" href="#([^"]*)"></a>', filled, page)
+        page = re.sub(r'<a class="ref" href="#([^"]*)"></a>', filled, page)
+        records = set(re.findall(r' id="(record-[^"]*)"', page))
+        return re.sub(
+            r'<a class="number" (title="[^"]*") href="#([^"]*)">([^<]*)</a>',
+            lambda match: match[0] if match[2] in records else f'<span class="number" {match[1]}>{match[3]}</span>',
+            page,
+        )
 
     def numbered(self, text: str, appendix: bool) -> Markup:
         """Turn the Markdown of a section into HTML with numbered headings; ``#`` becomes ``h2``.
@@ -223,7 +270,7 @@ class Outline:
             sign = (chr(ord("A") + first - 1) if appendix else str(first)) + (f".{second}" if level > 1 else "")
             title = re.sub(r"<[^>]*>", "", content.content)
             label = "sec-" + re.sub(r"\W+", "-", title.lower()).strip("-")
-            self._add(label, f"{'Appendix' if appendix else 'Section'}\N{NO-BREAK SPACE}{sign}")
+            self._add(label, f"{self._words['appendix' if appendix else 'section']}\N{NO-BREAK SPACE}{sign}")
             opening.tag = closing.tag = f"h{level + 1}"
             opening.attrSet("id", label)
             mark = Token("html_inline", "", 0, content=f'<span class="sign">{sign}</span> ')
@@ -246,6 +293,9 @@ def inline_svg(path: Path, name: str, alt: str) -> Markup:
     # Style sheets and declarations of a drawing would act on, or be read as those of, the page: attributes are not.
     drawing = re.sub(r"<style.*?</style>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r' style="([^"]*)"', _attributes, drawing)
+    # HTML wants each attribute once, and paths with data.
+    drawing = re.sub(r"<path( [^>]*)?/>", lambda match: match[0] if " d=" in match[0] else match[0][:-2] + ' d="M0 0"/>', drawing)
+    drawing = re.sub(r' image-rendering="[^"]*"', "", drawing).replace("<image ", '<image image-rendering="pixelated" ')
     root = f'<svg role="img" aria-label="{escape(alt)}" stroke-linejoin="round" stroke-linecap="butt"'
     return Markup(
         re.sub(r"<svg([^>]*)>", lambda match: f"{root}{match[1]}><title>{escape(alt)}</title>", drawing, count=1)

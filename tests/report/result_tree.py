@@ -6,10 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from cxr.claims import write_claims
 from cxr.figures import draw_run, draw_transforms
 from cxr.files import write_json
 from cxr.metrics import write_metrics
 from cxr.study import Study
+from cxr.uncertainty import write_uncertainty
 
 PAPER = Path(__file__).parents[2] / "paper"
 
@@ -50,6 +52,7 @@ def write_tree(root: Path, study: Study, synthetic: bool = True) -> None:
         for experiment in study.experiments:
             for seed in study.config["seeds"]:
                 write_run(root, study, experiment, protocol, seed)
+    weigh(root, study)
 
 
 def write_cohort(root: Path, synthetic: bool) -> None:
@@ -160,6 +163,38 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
         },
     )
     rescore(root, folder, study.catalogue["experiments"][experiment].get("published"))
+
+
+def weigh(root: Path, study: Study) -> None:
+    """Make again what follows from all runs: uncertainty and verdicts; and a baseline that is always the same."""
+    config = dict(study.config)
+    write_uncertainty(config, root, root / "uncertainty.json", resamples=200)
+    write_claims(config, root, root / "claims.json")
+    score = {"n": 160, "accuracy": 0.625, "auroc": 0.5}
+    majority = {"says": "nothing", "training_images": 500, "features": 0, "C": None, "metrics": {"test": score}}
+    separable = {"train": 250, "test": 114, "auroc": 0.61}
+    write_json(
+        root / "baselines.json",
+        {
+            "protocols": {protocol: {"majority-class": majority} for protocol in study.protocols},
+            "shift": {
+                "thumbnail": 32,
+                "train_against_test": {"NORMAL": separable, "PNEUMONIA": separable},
+                "cross_validated": {"auroc": 0.93},
+                "official_test": {"auroc": 0.88},
+            },
+        },
+    )
+
+
+def write_pictures(root: Path, names: list[str]) -> None:
+    """Write figures of the paper, empty ones, and their index."""
+    folder = root / "figures" / "paper"
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_text('<svg width="9pt" height="9pt" viewBox="0 0 9 9"><g id="axes"/></svg>')
+    index = {f"paper/{name}": {"title": f"Title of {name}", "finding": f"What {name} shows."} for name in names}
+    write_json(folder / "index.json", index)
 
 
 def rescore(root: Path, run: Path, printed: dict[str, Any] | None) -> None:

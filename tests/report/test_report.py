@@ -2,18 +2,20 @@ import csv
 import json
 import re
 import shutil
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
-from result_tree import PAPER, make_study, rescore, write_cohort, write_run, write_tree
+from result_tree import PAPER, make_study, rescore, weigh, write_cohort, write_pictures, write_run, write_tree
 
 from cxr.errors import InputError
 from cxr.report import inline_svg, render_paper, write_pdf
 from cxr.study import Study
 
 RUN = "runs/published/custom/seed-42"
+NETS, PARTS = ("resnet18", "densenet121"), ("train", "validation")
 CUSTOM = {"architecture": "custom_cnn", "experiment": "custom"}
 
 # Names that hold a digit: networks, a data digest, a score, image formats.
@@ -21,8 +23,8 @@ NAMES = r"ResNet-18|DenseNet-121|SHA-256|F1"
 
 
 def words(html: str) -> str:
-    html = re.sub(r"<(style|svg)\b.*?</\1>", " ", html, flags=re.DOTALL)
-    return re.sub(r"\s+", " ", re.sub(r"<[^>]*>", "", html))
+    html = re.sub(r"<(style|svg|script|template)\b.*?</\1>", " ", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", "", html)))
 
 
 class Elements(HTMLParser):
@@ -50,21 +52,41 @@ def test_templates_hold_neither_words_nor_numbers_of_the_paper():
         assert not re.findall(r"[A-Za-z0-9]{2,}", text), path.name
 
 
-def test_the_tables_hold_the_numbers_of_the_metrics(page, results):
-    test = json.loads((results / RUN / "metrics.json").read_text())["test"]
-    table = re.search(r'id="tab-results".*?</table>', page, re.DOTALL)[0]
-    row = next(row for row in table.split("<tr>") if "as published" in row)
-    pneumonia, normal = test["classes"]["PNEUMONIA"], test["classes"]["NORMAL"]
-    expected = [test["accuracy"], test["auroc"], pneumonia["recall"], normal["recall"], pneumonia["precision"]]
-    expected += [normal["precision"], pneumonia["f1"], normal["f1"]]
-    shown = re.findall(r'class="number" title="(.*?) · (.*?) · (.*?)">(.*?)<', row)
+def table_of(page: str, label: str) -> list[str]:
+    """The rows of a table, below its head."""
+    return re.search(rf'id="{label}".*?</table>', page, re.DOTALL)[0].split("<tr>")[2:]
+
+
+def test_the_tables_hold_the_numbers_of_the_results(page, results):
+    found = json.loads((results / "uncertainty.json").read_text())["protocols"]["published"]["experiments"]["custom"]
+    (row,) = table_of(page, "tab-results")
+    shown = re.findall(r'class="number" title="(.*?) · (.*?) · (.*?)"[^>]*>(.*?)<', row)
+    expected = [0.8438]
+    for metric in ("accuracy", "auroc"):
+        expected += [found[metric]["mean"], *found[metric]["interval"]]
     assert [text for _, _, _, text in shown] == [f"{value:.3f}" for value in expected]
-    assert {source for _, source, _, _ in shown} == {f"{RUN}/metrics.json"}
-    printed = next(row for row in table.split("<tr>") if "printed</td>" in row)
-    assert re.findall(r">([\d.]+)</span>", printed)[:3] == ["0.844", "0.984", "0.636"]
+    assert {source for _, source, _, _ in shown[1:]} == {"uncertainty.json"}
+    assert shown[1][2] == "protocols.published.experiments.custom (seeds 42).accuracy.mean"
 
 
-def test_changing_one_prediction_changes_the_paper(study, own_results, page):
+def test_a_number_of_a_run_links_to_the_runs_record(page):
+    (row,) = table_of(page, "tab-results")
+    assert 'href="#record-published-custom"' in row
+    assert 'id="record-published-custom"' in "".join(table_of(page, "tab-runs"))
+    (printed,) = re.findall(r'<(\w+) class="number" title="0.8438', row)
+    assert printed == "span", "a number of the study has no record here"
+
+
+def test_the_studys_table_is_shown_whole_with_what_was_not_run(page):
+    rows = table_of(page, "fig-metrics")
+    assert len(rows) == 8
+    assert all(row.count('class="printed"') == 7 == row.count("verdict-not-testable") for row in rows)
+    assert "ResNet-18 I, n = 500 (not run)" in words(rows[0])
+    printed = json.loads((PAPER / "published" / "results.json").read_text())["metrics"][2]["preprint_figure_3"]
+    assert re.findall(r">([\d.]+)</span></span>", rows[0]) == [f"{value:.6g}" for value in printed.values()]
+
+
+def test_changing_one_prediction_changes_the_sentences_that_depend_on_it(study, own_results, page):
     predictions = own_results / RUN / "predictions.csv"
     rows = list(csv.DictReader(predictions.open()))
     wrong = next(row for row in rows if row["set"] == "test" and row["label"] == "0" and row["predicted"] == "1")
@@ -75,9 +97,10 @@ def test_changing_one_prediction_changes_the_paper(study, own_results, page):
         writer.writerows(rows)
     before = json.loads((own_results / RUN / "metrics.json").read_text())["test"]["accuracy"]
     rescore(own_results, own_results / RUN, CUSTOM)
+    weigh(own_results, study)
     changed = words(render_paper(study, own_results))
-    assert f"an accuracy of {before:.3f}" in words(page)
-    assert f"an accuracy of {before + 1 / 160:.3f}" in changed
+    assert f"its test accuracy is {before:.3f}" in words(page)
+    assert f"its test accuracy is {before + 1 / 160:.3f}" in changed
 
 
 @pytest.mark.parametrize(
@@ -91,7 +114,9 @@ def test_changing_one_prediction_changes_the_paper(study, own_results, page):
         ("{{ accuracy | number(3) }}", "'accuracy' is undefined"),
         ("{{ ref('fig-transform') }}", "there is no label 'fig-transform' to refer to; did you mean 'fig-transforms'"),
         ("{{ item('fig-transforms') }}", "the label 'fig-transforms' is given twice"),
-        ("{{ item('plot-x') }}", "'plot-x' must begin with one of fig, tab"),
+        ("{{ item('plot-x') }}", "'plot-x' must begin with one of fig, sup, tab"),
+        ("{{ item('fig-transform') }}", "no figure 'fig-transform'; did you mean 'fig-transforms'"),
+        ("{{ words.figur }}", "no attribute 'figur'"),
         ("{{ cite('he2015') }}", "references.bib has no entry 'he2015'"),
         ("{{ svg('nowhere.svg', 'x') }}", "nowhere.svg does not exist; draw the figures first"),
         ("# Methods", "the label 'sec-methods' is given twice"),
@@ -107,7 +132,7 @@ def test_what_is_not_there_or_not_allowed_stops_the_paper(study, results, own_pa
 
 def test_the_page_stands_alone(page, results):
     elements = Elements(page).found
-    assert not [tag for tag, _ in elements if tag in ("script", "link", "iframe", "img", "object")]
+    assert not [tag for tag, _ in elements if tag in ("link", "iframe", "img", "object")]
     for tag, attributes in elements:
         for name in ("src", "href", "xlink:href", "srcset", "data", "action"):
             address = attributes.get(name) or "#"
@@ -128,26 +153,36 @@ def test_ids_are_unique_and_every_link_inside_the_page_has_its_target(page):
     assert 'class="ref" href="#fig-transforms">Figure\N{NO-BREAK SPACE}1</a>' in page
 
 
-def test_figures_tables_and_sections_are_numbered_in_their_order(page):
-    signs = re.findall(r'<(?:figcaption|caption)><span class="sign">(\w+)\N{NO-BREAK SPACE}(\d+)\.</span>', page)
-    for kind in ("Figure", "Table"):
-        numbers = [int(sign) for name, sign in signs if name == kind]
-        assert numbers == list(range(1, len(numbers) + 1))
-        assert len(numbers) >= 3
+def test_figures_tables_and_sections_are_numbered_in_their_order(study, own_results):
+    write_pictures(own_results, ["strategies.svg", *(f"curves-{net}-{part}.svg" for net in NETS for part in PARTS), "roc.svg"])
+    page = render_paper(study, own_results)
+    signs = re.findall(r'<(?:figcaption|caption)><span class="sign">([^<]*)\.</span>', page)
+    figures = [sign for sign in signs if sign.startswith("Figure")]
+    assert figures == [*(f"Figure\N{NO-BREAK SPACE}{number}" for number in range(1, 8)), "Figure S1"]
+    tables = [int(sign.split("\N{NO-BREAK SPACE}")[1]) for sign in signs if sign.startswith("Table")]
+    assert tables == list(range(1, len(tables) + 1)) and len(tables) >= 3
+    assert "What curves-resnet18-train.svg shows." in page and 'aria-label="What roc.svg shows."' in page
     headings = re.findall(r'<h[23] id="sec-[^"]*"><span class="sign">([^<]*)</span> ([^<]*)', page)
-    assert [f"{sign} {title.strip()}" for sign, title in headings if "." not in sign] == [
-        *("1 Introduction", "2 Related work", "3 Methods", "4 Results", "5 Discussion", "6 Conclusion"),
-        *("A Coverage", "B Provenance", "C Data sheet"),
+    assert [f"{sign} {title.strip()}" for sign, title in headings] == [
+        *("1 Introduction", "2 Related work", "3 Methods", "3.1 Preprocessing and augmentation"),
+        *("3.2 Transfer learning, strategies and hyperparameters", "4 Results", "5 Discussion", "5.1 ResNet-18"),
+        *("5.2 DenseNet-121", "6 Conclusion", "A Reproduction verdicts", "B Discrepancies and their effects"),
+        *("C Statistical methods", "D Data sheet", "E Model card", "F Limitations", "G Compute and provenance"),
+        "H Supplementary figures",
     ]
+
+
+def test_a_figure_that_was_not_drawn_is_named_where_it_would_be(page):
+    assert "Figure\N{NO-BREAK SPACE}2 is not drawn; these results hold no file figures/paper/strategies.svg." in unescape(
+        re.sub(r"<[^>]*>", "", page)
+    )
 
 
 def test_synthetic_data_are_declared_on_the_title_page_in_every_caption_and_in_the_text(page):
     assert page.count('<p class="banner"') == 1
     assert page.index('<p class="banner"') < page.index('<section class="abstract">')
     captions = re.findall(r"<(?:figcaption|caption)>.*?</(?:figcaption|caption)>", page, re.DOTALL)
-    assert [words(caption) for caption in captions if 'class="synthetic"' not in caption] == [
-        "Table 4. The trainings of the study."
-    ]
+    assert [words(caption) for caption in captions if 'class="synthetic"' not in caption] == []
     assert "The images are synthetic phantoms" in page
 
 
@@ -155,9 +190,10 @@ def test_real_data_are_not_called_synthetic(study, own_results):
     write_cohort(own_results, synthetic=False)
     rescore(own_results, own_results / RUN, CUSTOM)
     shutil.rmtree(own_results / "preprocessing")
+    weigh(own_results, study)
     real = words(render_paper(study, own_results)).lower()
     assert "synthetic" not in real and "phantom" not in real
-    assert "that accuracy is" in real
+    assert "its test accuracy is" in real
 
 
 def test_warnings_about_the_data_are_shown(page):
@@ -166,48 +202,97 @@ def test_warnings_about_the_data_are_shown(page):
 
 def test_the_paper_names_what_was_not_run(study, own_results):
     shutil.rmtree(own_results / "runs")
+    weigh(own_results, study)
     partial = words(render_paper(study, own_results))
     assert "No training has been run yet" in partial
     assert "these runs, which have not been made: Custom CNN (runs/published/custom/seed-42)." in partial
 
 
-def test_sentences_follow_the_results(study, own_results, page):
-    metrics = own_results / RUN / "metrics.json"
-    content = json.loads(metrics.read_text())
-    content["test"]["accuracy"] = 270 / 320
-    metrics.write_text(json.dumps(content))
-    assert "This is the printed value, 0.844, to the last place shown" in words(render_paper(study, own_results))
-    content["test"]["accuracy"] = 0.9
-    metrics.write_text(json.dumps(content))
-    assert "This is 0.056 above the printed 0.844" in words(render_paper(study, own_results))
-    assert "below the printed 0.844" in words(page)
-
-
-def test_every_run_of_every_protocol_and_seed_finds_its_room(tmp_path):
-    base = make_study(seeds=[1, 2])
-    catalogue = json.loads(json.dumps(base.catalogue))
-    catalogue["experiments"]["wide"] = catalogue["experiments"]["custom"] | {"title": "Wide CNN"}
-    del catalogue["experiments"]["wide"]["published"]
-    published = base.protocols["published"]
-    protocols = {"published": published, "other": {**published, "title": "other way"}}
-    study = Study({**base.config, "experiments": ["custom", "wide"]}, catalogue, protocols)
-    write_tree(tmp_path, study)
-    shutil.rmtree(tmp_path / "runs/other/wide/seed-2")
-    page = render_paper(study, tmp_path)
-    headings = re.findall(r"<h3[^>]*>(.*?)</h3>", page)
-    shown = [words(heading) for heading in headings if "seed" in heading]
-    assert shown == ["4.1 Custom CNN (as published, seed 1)"], (
-        "in detail: first protocol and seed, with a printed result"
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
+    """Three networks under two protocols with two seeds, one run missing; to be read only."""
+    root = tmp_path_factory.mktemp("two")
+    study = make_study(
+        experiments=["custom", "resnet18-I-500", "resnet18-III"], protocols=["published", "described"], seeds=[1, 2]
     )
-    assert "Wide CNN (runs/other/wide/seed-2)" in words(page)
-    table = re.search(r'id="tab-results".*?</table>', page, re.DOTALL)[0]
-    rows = [words(row).strip() for row in table.split("<tr>")[2:]]
-    variants = ["as published, seed 1", "as published, seed 2", "other way, seed 1", "other way, seed 2"]
-    assert len(rows) == 8
-    assert rows[0].startswith("Custom CNN printed") and rows[5].startswith("Wide CNN as published, seed 1")
-    assert all(variant in row for variant, row in zip(variants, rows[1:5], strict=True))
-    runs = re.search(r'id="tab-runs".*?</table>', page, re.DOTALL)[0]
-    assert len(runs.split("<tr>")) == 2 + 7
+    write_tree(root, study)
+    shutil.rmtree(root / "runs/described/resnet18-III/seed-2")
+    weigh(root, study)
+    return study, root
+
+
+@pytest.mark.parametrize(
+    ("difference", "interval", "sentence"),
+    [
+        (0.1, [0.05, 0.15], "ahead of ResNet-18 III by 0.100 (paired interval +0.050 to +0.150); the interval leaves zero"),
+        (0.1, [-0.05, 0.25], "these results do not tell which of the two is better"),
+        (-0.1, [-0.15, -0.05], "is that of ResNet-18 III, ahead of ResNet-18 I, n = 500 by 0.100 (paired interval +0.050"),
+        (0.0, [-0.1, 0.1], "share the highest test accuracy"),
+    ],
+)
+def test_a_lead_is_told_with_its_size_and_its_certainty(two, tmp_path, difference, interval, sentence):
+    study, root = two[0], Path(shutil.copytree(two[1], tmp_path / "results"))
+    content = json.loads((root / "uncertainty.json").read_text())
+    found = content["protocols"]["published"]
+    found["experiments"]["resnet18-I-500"]["accuracy"]["mean"] = 0.8
+    found["experiments"]["resnet18-III"]["accuracy"]["mean"] = 0.8 - difference
+    for rows in found["comparisons"].values():
+        for row in rows:
+            if (row["a"], row["b"], row["metric"]) == ("resnet18-I-500", "resnet18-III", "accuracy"):
+                row |= {"difference": difference, "interval": interval}
+    (root / "uncertainty.json").write_text(json.dumps(content))
+    text = words(render_paper(study, root))
+    section = text[text.rindex("5.1 ResNet-18") : text.rindex("5.2 DenseNet-121")]
+    assert sentence in section[: section.index("Under the protocol as described")]
+
+
+def test_every_protocol_and_seed_finds_its_room(two):
+    page = render_paper(*two)
+    assert "ResNet-18 III (runs/described/resnet18-III/seed-2)" in words(page)
+    rows = table_of(page, "tab-results")
+    assert [words(row).split("0.")[0].strip() for row in rows] == ["Custom CNN", "ResNet-18 I, n = 500", "ResNet-18 III"]
+    assert [row.count("SD ") for row in rows] == [4, 4, 2]
+    assert len(table_of(page, "tab-runs")) == 6
+    assert len(table_of(page, "tab-claims")) == 143
+    assert len(table_of(page, "tab-discrepancies")) == 28
+
+
+def test_an_ablation_is_told_and_its_absence_too(two, tmp_path):
+    study, root = two[0], Path(shutil.copytree(two[1], tmp_path / "results"))
+    assert "What each of them changes was not measured here" in words(render_paper(study, root))
+    effect = {"accuracy": -0.0123, "auroc": 0.0}
+    row = {"experiment": "custom", "n_seeds": 2, "difference": effect, "interval": {"accuracy": [-0.03, 0.01]}}
+    rows = [{"id": "pixel-scale", "kind": "flip", "experiments": [row]}]
+    content = {"protocol": "published", "seeds": [1, 2], "rows": rows, "unmeasured": {"batch-size": "not flipped"}}
+    (root / "ablations.json").write_text(json.dumps(content))
+    table = [words(row) for row in table_of(render_paper(study, root), "tab-discrepancies")]
+    assert "custom: \u22120.012 [\u22120.030, +0.010]".replace(" [", " [") in table[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert "not measured: not flipped" in next(row for row in table if row.strip().startswith("batch-size"))
+
+
+def test_the_verdicts_of_the_table_are_those_of_the_claims(two):
+    study, root = two
+    rows = table_of(render_paper(study, root), "fig-metrics")
+    claims = json.loads((root / "claims.json").read_text())["claims"]
+    by_quantity = {claim["quantity"]: claim["protocols"]["published"]["verdict"] for claim in claims}
+    metrics = ["accuracy", "f1_pneumonia", "f1_normal", "sensitivity", "specificity"]
+    metrics += ["precision_pneumonia", "precision_normal"]
+    expected = [by_quantity[f"test('resnet18-I-500', '{metric}')"].replace(" ", "-") for metric in metrics]
+    assert re.findall(r"verdict-([\w-]+)", rows[0]) == expected
+
+
+@pytest.mark.parametrize("name", ["uncertainty", "claims", "baselines"])
+def test_results_without_what_the_paper_weighs_are_refused_in_one_sentence(study, own_results, name):
+    (own_results / f"{name}.json").unlink()
+    with pytest.raises(InputError, match=rf"{name}.json does not exist; .* run snakemake again for this config\.$"):
+        render_paper(study, own_results)
+
+
+def test_an_unknown_word_of_the_page_is_refused(study, results, own_paper):
+    path = own_paper / "words.yaml"
+    path.write_text(path.read_text() + "reproducd: x\n")
+    with pytest.raises(InputError, match=r"words.yaml: unknown key 'reproducd'; did you mean 'reproduced'"):
+        render_paper(study, results, paper=own_paper)
 
 
 def test_what_was_not_run_is_named_with_its_reason(study, own_results):
@@ -215,6 +300,7 @@ def test_what_was_not_run_is_named_with_its_reason(study, own_results):
     content = json.loads(record.read_text())
     settings = {name: content[name] for name in ("settings", "weights")}
     record.write_text(json.dumps({"status": "not run", "reason": "no weights: none to be had", **settings}))
+    weigh(own_results, study)
     page = words(render_paper(study, own_results))
     assert "Custom CNN (as published, seed 42)" in page and "no weights: none to be had" in page
     assert "There is no result yet." in page
@@ -278,7 +364,7 @@ def test_an_svg_in_the_page_has_ids_of_its_own_and_a_description(tmp_path: Path)
     )
     assert inline_svg(drawing, "run-1/a.svg", 'loss & "gain"') == (
         '<svg role="img" aria-label="loss &amp; &#34;gain&#34;" stroke-linejoin="round" stroke-linecap="butt" '
-        'width="9pt"><title>loss &amp; &#34;gain&#34;</title><defs><path id="run-1-a-p"/></defs>'
+        'width="9pt"><title>loss &amp; &#34;gain&#34;</title><defs><path id="run-1-a-p" d="M0 0"/></defs>'
         '<use xlink:href="#run-1-a-p" fill="currentColor" stroke="none" clip-path="url(#run-1-a-p)"/></svg>'
     )
 
@@ -287,4 +373,5 @@ def test_a_run_written_again_with_its_own_seed_is_found(tmp_path):
     study = make_study(seeds=[7])
     write_cohort(tmp_path, synthetic=True)
     write_run(tmp_path, study, "custom", "published", 7)
-    assert "seed 7" in words(render_paper(study, tmp_path))
+    weigh(tmp_path, study)
+    assert "\u00b7 seed 7" not in words(render_paper(study, tmp_path))
