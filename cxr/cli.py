@@ -43,8 +43,7 @@ COMMANDS = {
     "claims": "cxr.claims:write_claims",
     "verify": "cxr.verification:verify",
     "compare": "cxr.compare:compare",
-    "transforms-figure": "cxr.figures:draw_transforms",
-    "figures": "cxr.figures:write_figures",
+    "paper-figures": "cxr.figures:write_paper_figures",
     "report": "cxr.report:write_report",
 }
 

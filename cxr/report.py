@@ -24,9 +24,9 @@ from markupsafe import Markup, escape
 from cxr import __version__
 from cxr.bibliography import Bibliography
 from cxr.errors import InputError, did_you_mean
-from cxr.figures import INK
 from cxr.files import written_whole
 from cxr.findings import FIGURE_COLUMNS, mean, read_findings, total
+from cxr.palette import INK
 from cxr.quantities import Node, counted, number
 from cxr.results import measures, read_results
 from cxr.schema import REPOSITORY, read_yaml, validate

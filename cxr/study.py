@@ -157,6 +157,7 @@ class Study:
         transforms = self.transforms(protocol)
         return {
             "transforms": {name: transforms[name]["steps"] for name in transforms if name in used},
+            "arrays": self.arrays_of_protocol(protocol),
             "image_size": self.config["image_size"],
             "seed": self.config["seeds"][0],
         }

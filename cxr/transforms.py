@@ -131,28 +131,29 @@ def aspect_ratios(manifest: pd.DataFrame) -> npt.NDArray[np.float32]:
     return (manifest["width"] / manifest["height"]).to_numpy(np.float32)
 
 
-def write_examples(manifest: Path, split: Path, arrays: list[Path], settings: dict[str, Any], examples: Path) -> None:
-    """Write ``transforms.npz``: for each transform, three training images under it, shape (3, H, W), 0 (black) to 1.
+def write_examples(manifest: Path, results: Path, settings: dict[str, Any]) -> None:
+    """Write ``figures/<protocol>/transforms.npz``: three training images under each transform, 0 (black) to 1.
 
     Args:
         manifest: ``manifest.csv``.
-        split: ``split.csv``.
-        arrays: the arrays of the sizes that the transforms start from.
-        settings: ``transforms`` (steps by name), ``image_size`` and ``seed``.
-        examples: the file to write.
+        results: ``results/<config name>``, with ``preprocessing/<protocol>/split.csv`` and the ``arrays``.
+        settings: by protocol: ``transforms`` (steps by name; each gives an array of shape (3, H, W)), ``arrays`` (names
+            of those of the sizes that the transforms start from), ``image_size`` and ``seed``.
     """
     cohort = pd.read_csv(manifest)
     row_of = pd.Series(range(len(cohort)), index=cohort["path"])
-    train = pd.read_csv(split).query("set == 'train'")["path"]
-    rows = row_of[train.iloc[[0, len(train) // 2, len(train) - 1]]].to_numpy()
-    by_size = {(array := open_array(path)).shape[-1]: array for path in arrays}
-    aspects = torch.from_numpy(aspect_ratios(cohort)[rows])
-    generator = torch.Generator().manual_seed(settings["seed"])
-    shown: dict[str, Any] = {}
-    for name, steps in settings["transforms"].items():
-        array = by_size[round(resize_of(steps) * settings["image_size"])]
-        images = load_images(array, rows, 255, torch.device("cpu"))
-        uniforms = torch.rand(len(rows), draws_of(steps), generator=generator)
-        shown[name] = apply_steps(images, uniforms, steps, settings["image_size"], aspects)[:, 0].numpy()
-    with written_whole(examples) as part:
-        np.savez_compressed(part, **shown)
+    for protocol, chosen in settings.items():
+        train = pd.read_csv(results / "preprocessing" / protocol / "split.csv").query("set == 'train'")["path"]
+        rows = row_of[train.iloc[[0, len(train) // 2, len(train) - 1]]].to_numpy()
+        arrays = (open_array(results / "arrays" / f"{name}.npy") for name in chosen["arrays"])
+        by_size = {array.shape[-1]: array for array in arrays}
+        aspects = torch.from_numpy(aspect_ratios(cohort)[rows])
+        generator = torch.Generator().manual_seed(chosen["seed"])
+        shown: dict[str, Any] = {}
+        for name, steps in chosen["transforms"].items():
+            array = by_size[round(resize_of(steps) * chosen["image_size"])]
+            images = load_images(array, rows, 255, torch.device("cpu"))
+            uniforms = torch.rand(len(rows), draws_of(steps), generator=generator)
+            shown[name] = apply_steps(images, uniforms, steps, chosen["image_size"], aspects)[:, 0].numpy()
+        with written_whole(results / "figures" / protocol / "transforms.npz") as part:
+            np.savez_compressed(part, **shown)

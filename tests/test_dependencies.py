@@ -11,7 +11,7 @@ from cxr.schema import REPOSITORY
 
 TORCH_FREE = (
     *("images", "manifest", "split", "normalisation", "evaluate", "evaluate-runs", "uncertainty", "baselines"),
-    *("ablations", "claims", "verify", "compare", "figures", "report"),
+    *("ablations", "claims", "verify", "compare", "paper-figures", "report"),
 )
 
 

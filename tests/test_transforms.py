@@ -108,16 +108,16 @@ def test_examples_hold_every_transform(make_cohort, tmp_path: Path) -> None:
     from cxr.transforms import write_examples
 
     manifest, cohort = make_cohort()
-    write_arrays(manifest, cohort, [tmp_path / "32px.npy", tmp_path / "40px.npy"])
-    write_split(manifest, read_protocol("published"), tmp_path / "split.csv")
+    arrays, split = tmp_path / "arrays", tmp_path / "preprocessing" / "published" / "split.csv"
+    write_arrays(manifest, cohort, [arrays / "32px.npy", arrays / "40px.npy"])
+    write_split(manifest, read_protocol("published"), split)
     transforms = {name: transform["steps"] for name, transform in CATALOGUE["transforms"].items()}
-    settings = {"transforms": transforms, "image_size": 32, "seed": 42}
-    arrays = [tmp_path / "32px.npy", tmp_path / "40px.npy"]
-    write_examples(manifest, tmp_path / "split.csv", arrays, settings, tmp_path / "transforms.npz")
-    with np.load(tmp_path / "transforms.npz") as examples:
+    settings = {"transforms": transforms, "arrays": ["32px", "40px"], "image_size": 32, "seed": 42}
+    write_examples(manifest, tmp_path, {"published": settings})
+    with np.load(tmp_path / "figures" / "published" / "transforms.npz") as examples:
         assert set(examples) == set(transforms)
         assert all(examples[name].shape == (3, 32, 32) for name in examples)
-        first = pd.read_csv(tmp_path / "split.csv").query("set == 'train'")["path"].iloc[0]
+        first = pd.read_csv(split).query("set == 'train'")["path"].iloc[0]
         row = pd.read_csv(manifest)["path"].tolist().index(first)
-        assert np.allclose(examples["T0"][0] * 255 * 128, np.load(tmp_path / "32px.npy")[row], atol=0.01)
+        assert np.allclose(examples["T0"][0] * 255 * 128, np.load(arrays / "32px.npy")[row], atol=0.01)
         assert np.array_equal(examples["T2"], examples["T0"][:, :, ::-1])

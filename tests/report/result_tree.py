@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from cxr.claims import write_claims
-from cxr.figures import draw_run, draw_transforms
+from cxr.figures import draw_transforms
 from cxr.files import write_json
 from cxr.metrics import write_metrics
 from cxr.study import Study
@@ -105,9 +105,10 @@ def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
     )
     images = np.random.default_rng(0).random((3, 64, 64), np.float32)
     transforms = [f"T{index}" for index in range(5)]
-    np.savez(folder / "transforms.npz", **{name: np.roll(images, 5 * i, 2) for i, name in enumerate(transforms)})
-    figure = root / "figures" / protocol / "transforms.svg"
-    draw_transforms(folder / "transforms.npz", root / "data" / "cohort.json", figure)
+    figures = root / "figures" / protocol
+    figures.mkdir(parents=True, exist_ok=True)
+    np.savez(figures / "transforms.npz", **{name: np.roll(images, 5 * i, 2) for i, name in enumerate(transforms)})
+    draw_transforms(figures / "transforms.npz", figures / "transforms.svg")
 
 
 def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: int) -> None:
@@ -162,7 +163,7 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
             "inputs": {"manifest": "cd" * 32, "split": "ef" * 32},
         },
     )
-    rescore(root, folder, study.catalogue["experiments"][experiment].get("published"))
+    rescore(folder)
 
 
 def weigh(root: Path, study: Study) -> None:
@@ -197,11 +198,9 @@ def write_pictures(root: Path, names: list[str]) -> None:
     write_json(folder / "index.json", index)
 
 
-def rescore(root: Path, run: Path, printed: dict[str, Any] | None) -> None:
-    """Make again what follows from a run's predictions: metrics and figures."""
+def rescore(run: Path) -> None:
+    """Make a run's metrics again from its predictions."""
     write_metrics([run / "predictions.csv"], [run / "metrics.json"])
-    figures = root / "figures" / run.relative_to(root / "runs")
-    draw_run(run, root / "data" / "cohort.json", PAPER / "published", figures, printed)
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:

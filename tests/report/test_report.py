@@ -16,7 +16,6 @@ from cxr.study import Study
 
 RUN = "runs/published/custom/seed-42"
 NETS, PARTS = ("resnet18", "densenet121"), ("train", "validation")
-CUSTOM = {"architecture": "custom_cnn", "experiment": "custom"}
 
 # Names that hold a digit: networks, a data digest, a score, image formats.
 NAMES = r"ResNet-18|DenseNet-121|SHA-256|F1"
@@ -96,7 +95,7 @@ def test_changing_one_prediction_changes_the_sentences_that_depend_on_it(study, 
         writer.writeheader()
         writer.writerows(rows)
     before = json.loads((own_results / RUN / "metrics.json").read_text())["test"]["accuracy"]
-    rescore(own_results, own_results / RUN, CUSTOM)
+    rescore(own_results / RUN)
     weigh(own_results, study)
     changed = words(render_paper(study, own_results))
     assert f"its test accuracy is {before:.3f}" in words(page)
@@ -188,7 +187,7 @@ def test_synthetic_data_are_declared_on_the_title_page_in_every_caption_and_in_t
 
 def test_real_data_are_not_called_synthetic(study, own_results):
     write_cohort(own_results, synthetic=False)
-    rescore(own_results, own_results / RUN, CUSTOM)
+    rescore(own_results / RUN)
     shutil.rmtree(own_results / "preprocessing")
     weigh(own_results, study)
     real = words(render_paper(study, own_results)).lower()

@@ -5,13 +5,6 @@ FEATURES = [
     f"{RESULTS}/features/{protocol}/{backbone}.npz"
     for protocol, backbone in study.features()
 ]
-FILES = ["run.json", "history.csv", "metrics.json"]
-
-# The runs that the paper shows in detail.
-SHOWN = [
-    f"{protocol}/{experiment}/seed-{seed}"
-    for protocol, experiment, seed in study.shown_runs()
-]
 
 # A job trains one run, or all experiments of a protocol and a seed one after another (config key one_process).
 JOB = "all" if config.get("one_process") else "{experiment}"

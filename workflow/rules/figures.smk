@@ -1,59 +1,59 @@
-# Figures, as SVG: the transforms of each protocol, and training and test of each run that the paper shows in detail.
+# The figures of the paper, as SVG: one job for all protocols and figures, since starting Python takes longer than drawing.
 
 
 rule examples:
     input:
         manifest=rules.manifest.output.manifest,
-        split=rules.split.output,
-        arrays=lambda wildcards: arrays_of(wildcards.protocol, study.experiments),
+        split=expand(rules.split.output, protocol=study.protocols),
+        arrays=ancient(rules.arrays.output),
         code=source_files("cxr.transforms"),
     output:
-        f"{RESULTS}/figures/{{protocol}}/transforms.npz",
+        expand(
+            f"{RESULTS}/figures/{{protocol}}/transforms.npz", protocol=study.protocols
+        ),
     log:
-        f"{RESULTS}/logs/{{protocol}}/examples.log",
+        f"{RESULTS}/logs/examples.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{protocol}}/examples.tsv"
+        f"{RESULTS}/benchmarks/examples.tsv"
     resources:
         mem_mb=2000,
         runtime=5,
     params:
-        settings=lambda wildcards: json.dumps(
-            study.example_settings(wildcards.protocol)
+        settings=json.dumps(
+            {
+                protocol: study.example_settings(protocol)
+                for protocol in study.protocols
+            }
         ),
     shell:
-        "python -m cxr --log {log} examples --manifest {input.manifest} --split {input.split} --arrays {input.arrays}"
-        " --settings {params.settings:q} --examples {output}"
-
-
-rule transforms_figure:
-    input:
-        examples=rules.examples.output,
-        cohort=rules.manifest.output.cohort,
-        code=source_files("cxr.figures"),
-    output:
-        f"{RESULTS}/figures/{{protocol}}/transforms.svg",
-    log:
-        f"{RESULTS}/logs/{{protocol}}/transforms_figure.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/{{protocol}}/transforms_figure.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=5,
-    shell:
-        "python -m cxr --log {log} transforms-figure --examples {input.examples} --cohort {input.cohort} --figure {output}"
+        "python -m cxr --log {log} examples --manifest {input.manifest} --settings {params.settings:q}"
+        f" --results {RESULTS}"
 
 
 rule figures:
     input:
-        runs=expand(f"{RESULTS}/runs/{{run}}/{{file}}", run=SHOWN, file=FILES),
+        # Of all runs: whatever changes in one of them passes through this table.
+        metrics=rules.evaluate.output.table,
+        uncertainty=rules.uncertainty.output,
+        claims=rules.claims.output.record,
+        ablations=rules.ablations.output.record,
         cohort=rules.manifest.output.cohort,
-        published=["paper/published/curves.json", "paper/published/results.json"],
+        examples=rules.examples.output,
+        paper=[
+            f"paper/{name}"
+            for name in (
+                "comparisons.yaml",
+                "networks.yaml",
+                "published/curves.json",
+                "published/results.json",
+            )
+        ],
         code=source_files("cxr.figures"),
     output:
-        expand(
-            f"{RESULTS}/figures/{{run}}/{{figure}}.svg",
-            run=SHOWN,
-            figure=["loss", "accuracy", "confusion_matrix", "roc"],
+        # Which of them there are depends on what was run.
+        paper=directory(f"{RESULTS}/figures/paper"),
+        transforms=expand(
+            f"{RESULTS}/figures/{{protocol}}/transforms.svg", protocol=study.protocols
         ),
     log:
         f"{RESULTS}/logs/figures.log",
@@ -63,13 +63,7 @@ rule figures:
         mem_mb=1000,
         runtime=10,
     params:
-        runs=json.dumps(
-            {
-                f"{protocol}/{experiment}/seed-{seed}": study.catalogue["experiments"][
-                    experiment
-                ].get("published")
-                for protocol, experiment, seed in study.shown_runs()
-            }
-        ),
+        config=json.dumps(config),
     shell:
-        f"python -m cxr --log {{log}} figures --runs {{params.runs:q}} --results {RESULTS} --published paper/published"
+        f"python -m cxr --log {{log}} paper-figures --config {{params.config:q}} --results {RESULTS}"
+        f" --published paper/published --figures {RESULTS}/figures"

@@ -12,7 +12,6 @@ rule report:
         cohort=rules.manifest.output.cohort,
         preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
         figures=rules.figures.output,
-        transforms=expand(rules.transforms_figure.output, protocol=study.protocols),
         selection=rules.evaluate.output.selection,
         words=[str(path) for path in sorted(Path("paper").rglob("*")) if path.is_file()],
         look=[str(path) for path in sorted(Path("report_templates").iterdir())],
