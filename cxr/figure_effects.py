@@ -142,8 +142,8 @@ def draw_ablations(figure: Figure, shown: Shown) -> str | None:
     groups: dict[str, dict[str, dict[str, Effect]]] = {}
     for row in shown.ablations:
         for effect in row["experiments"]:
-            name = effect["experiment"]
-            title = shown.outcomes[name].title if name in shown.outcomes else name
+            # Of one experiment, or of two that are compared.
+            title = " against ".join(shown.title(name) for name in effect["experiment"].split(" against "))
             groups.setdefault(row["id"].replace("-", " "), {})[title] = {
                 metric: Effect(effect["difference"][metric], _pair(effect["interval"][metric]))
                 for metric in METRICS
@@ -152,7 +152,7 @@ def draw_ablations(figure: Figure, shown: Shown) -> str | None:
     if not groups:
         return None
     _forest(figure, groups, "change of test {}")
-    head(figure, "95 % intervals over patients; blue: without 0")
+    head(figure, "95% intervals over patients; blue: without 0")
     changed = [name for name, rows in groups.items() if any(e.clear for row in rows.values() for e in row.values())]
     sizes = {
         f"{name}, {title}": row["accuracy"].value

@@ -33,14 +33,14 @@ def draw_strategies(figure: Figure, shown: Shown) -> str | None:
             axes.text(0.02 + (number + 0.5) * width, top + 0.33, words, fontsize=TINY, ha="center", va="center")
         top += heading
         for members in groups:
-            words, counts = _described(shown, members)
+            words, sentence = _described(shown, members)
+            sentences.append(sentence)
             axes.text(0.02, top + 0.08, words, fontsize=SMALL, va="center")
             model = shown.outcomes[members[0]].spec["model"]
             for number, names in enumerate(layers.values()):
                 outputs = network["outputs"] if number == len(layers) - 1 else None
                 _draw_box(axes, (0.02 + number * width, top + 0.16), (width - 0.06, box), names, model, outputs)
             top += row
-            sentences.append(f"{words.split(':')[0]} {counts}")
     return f"Parameters that train: {'; '.join(sentences)}."
 
 
@@ -65,8 +65,10 @@ def _layers(count: int) -> str:
 
 
 def _described(shown: Shown, members: Sequence[str]) -> tuple[str, str]:
-    """A strategy's title with its trainable parameters, and these alone; experiments without a run have none."""
-    title = shown.title(members[0]).split(",")[0]
+    """What a strategy starts from and trains, for the figure and, shorter, for its finding."""
+    model = shown.outcomes[members[0]].spec["model"]
+    start = "random" if model.get("weights", "none") == "none" else "pretrained"
+    title = f"{shown.title(members[0]).split(',')[0]} from {start} weights"
     counts, totals = [], []
     for name in members:
         outcome = shown.outcomes[name]
@@ -78,11 +80,11 @@ def _described(shown: Shown, members: Sequence[str]) -> tuple[str, str]:
         else:
             counts.append(f"not run{size}")
     if not totals:
-        return f"{title}: not run, {shown.outcomes[members[0]].absent}", "not run"
+        return f"{title}: not run, {shown.outcomes[members[0]].absent}", f"{title}, not run"
     low, high = (f"{total / 1e6:.1f}" for total in (min(totals), max(totals)))
     whole = low if low == high else f"{low} to {high}"
     words = f"{joined(counts)} of {whole} million parameters train"
-    return f"{title}: {words}", joined(counts)
+    return f"{title}: {words}", f"{title}, {joined(counts)}"
 
 
 def _draw_box(

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -141,19 +140,21 @@ def _panels(
 def _draw_matrix(axes: Axes, _: str, outcome: Outcome) -> None:
     counts, support = _mean_matrix(outcome), _support(outcome)
     shares = counts / support.clip(1)[:, None]
-    sns.heatmap(shares, ax=axes, cmap="Blues", vmin=0, vmax=1, cbar=False, linewidths=1, linecolor="#ffffff")
+    axes.pcolormesh(shares, cmap="Blues", vmin=0, vmax=1, edgecolors="#ffffff", linewidth=1)
     printed = (outcome.printed or {}).get("confusion_matrix")
     for (row, column), count in np.ndenumerate(counts):
         # Black and white instead of the ink: these letters stand on the cell, whose colour stays.
-        colour = "#ffffff" if shares[row, column] > 0.6 else "#000000"
+        colour = "#ffffff" if shares[row, column] > 0.72 else "#000000"
         lines = [(f"{count:g}" if count == int(count) else f"{count:.1f}", 9.0), (f"{shares[row, column]:.0%}", TINY)]
         if printed:
             lines.append((f"study {printed[row][column] / sum(printed[row]):.0%}", TINY - 0.5))
         for (text, size), height in zip(lines, (0.27, 0.56, 0.8), strict=False):
             axes.text(column + 0.5, row + height, text, fontsize=size, ha="center", va="center", color=colour)
-    axes.set_xticklabels([kind[0] for kind in CLASSES])
-    axes.set_yticklabels([kind[0] for kind in CLASSES], rotation=0)
+    initials = [kind[0] for kind in CLASSES]
+    axes.set(xlim=(0, 2), ylim=(2, 0), xticks=[0.5, 1.5], yticks=[0.5, 1.5], xticklabels=initials, yticklabels=initials)
     axes.tick_params(length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
 
 
 def _mean_matrix(outcome: Outcome) -> Numbers:

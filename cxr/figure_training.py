@@ -1,15 +1,14 @@
 """Figures 4 to 7 of the preprint: accuracy by epoch, the study's printed curves thin behind ours."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
-import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cxr.drawing import SMALL, TINY, apart, head, small_multiples, wrapped
+from cxr.drawing import SMALL, apart, head, small_multiples
 from cxr.figure_data import Numbers, Outcome, Shown
 from cxr.figure_words import fraction, joined, of_seeds
 from cxr.palette import BLUE, VERMILLION
@@ -37,7 +36,7 @@ def draw_curves(figure: Figure, shown: Shown, architecture: str, quantity: str) 
         return None
     panels = small_multiples(
         figure,
-        [outcome.title for outcome in outcomes],
+        [_title(outcome) for outcome in outcomes],
         ("epoch", f"{QUANTITIES[quantity]} accuracy (fraction)"),
         columns=3,
         ratio=0.56,
@@ -47,20 +46,22 @@ def draw_curves(figure: Figure, shown: Shown, architecture: str, quantity: str) 
     values = np.concatenate([line.ravel() for found in lines for line in found.values()])
     low, high = np.floor(values.min() * 20) / 20, 1.0
     longest = max(line.shape[1] for found in lines for line in found.values())
-    for axes, outcome, found in zip(panels, outcomes, lines, strict=True):
+    for axes, found in zip(panels, lines, strict=True):
         axes.set(xlim=(0.7, longest), ylim=(low, high + 0.01))
         axes.set_xticks([1, *range(5, longest + 1, 5)])
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
         for name, line in found.items():
             _draw_line(axes, line, name == "study")
         _name_ends(axes, found)
-        if outcome.absent is not None:
-            words = wrapped(f"not run: {outcome.absent}", 1.5, TINY)
-            axes.text(0.98, 0.04, words, transform=axes.transAxes, ha="right", va="bottom", fontsize=TINY)
     seeds = sorted({seed for outcome in outcomes for seed in outcome.records})
     band = ", band: their range" if len(seeds) > 1 else ""
     head(figure, f"thick: here, {of_seeds(seeds)}{band}; thin: the study")
     return _finding(outcomes, lines, quantity)
+
+
+def _title(outcome: Outcome) -> str:
+    """Its title with, where there is no run, the reason as far as its colon: the panel has the study's curve in it."""
+    return outcome.title if outcome.absent is None else f"{outcome.title} (not run: {outcome.absent.split(':')[0]})"
 
 
 def _lines(outcome: Outcome, column: str) -> dict[str, Numbers]:
@@ -77,14 +78,21 @@ def _lines(outcome: Outcome, column: str) -> dict[str, Numbers]:
 
 def _draw_line(axes: Axes, line: Numbers, behind: bool) -> None:
     seeds, epochs = line.shape
-    table = pd.DataFrame({"epoch": np.tile(np.arange(1, epochs + 1), seeds), "accuracy": line.ravel()})
-    style = {"color": VERMILLION, "linewidth": 0.8, "zorder": 1} if behind else {"color": BLUE, "linewidth": 1.7}
+    numbers = np.arange(1, epochs + 1)
+    style: dict[str, Any] = (
+        {"color": VERMILLION, "linewidth": 0.8, "zorder": 1} if behind else {"color": BLUE, "linewidth": 1.7}
+    )
     if epochs == 1:
         # A single epoch has no line.
         style |= {"marker": "o", "markersize": 2.5 if behind else 4, "markeredgewidth": 0}
+    if seeds == 1:
+        axes.plot(numbers, line[0], **style)
+        return
+    # Its import takes as long as half of all figures, and without several seeds there is nothing for it to sum up.
+    import seaborn as sns
+
     spread = {"estimator": "mean", "errorbar": ("pi", 100), "err_kws": {"alpha": 0.25, "linewidth": 0}}
-    drawn = spread if seeds > 1 else {"estimator": None}
-    sns.lineplot(table, x="epoch", y="accuracy", ax=axes, legend=False, **style, **drawn)
+    sns.lineplot(x=np.tile(numbers, seeds), y=line.ravel(), ax=axes, legend=False, **style, **spread)
     axes.set(xlabel="", ylabel="")
 
 

@@ -1,5 +1,6 @@
 import itertools
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -127,10 +128,10 @@ def test_curves_name_all_that_tie_for_the_highest_and_how_far_the_study_is():
 
 
 def test_a_curve_without_a_run_is_named_in_figure_and_finding():
-    absent = outcome("Net B", {}, absent="no weights", curve={"val_accuracy": [0.5, 0.75]})
+    absent = outcome("Net B", {}, absent="no weights: none named", curve={"val_accuracy": [0.5, 0.75]})
     figure, finding = drawn(draw_curves, shown({"a": outcome("Net A", {1: [0.5]}), "b": absent}), "net", "validation")
     assert finding is not None and finding.endswith(" No curve of ours: Net B.")
-    assert "not run: no weights" in words(figure)
+    assert "Net B (not run: no weights)" in words(figure)
     assert drawn(draw_curves, shown({"b": absent}), "net", "validation")[1] is None
 
 
@@ -272,10 +273,12 @@ def test_strategies_take_parameters_from_runs_and_name_those_without():
         "a100": outcome("Net I, n = 100", {}, hidden=100, absent="no weights"),
     }
     figure, finding = drawn(draw_strategies, shown(outcomes))
-    assert finding == "Parameters that train: Net I 1,234 (n = 10) and not run (n = 100)."
-    assert "Net I: 1,234 (n = 10) and not run (n = 100) of 5.6 million parameters train" in words(figure)
+    assert finding == "Parameters that train: Net I from random weights, 1,234 (n = 10) and not run (n = 100)."
+    assert "Net I from random weights: 1,234 (n = 10) and not run (n = 100) of 5.6 million parameters train" in words(
+        figure
+    )
     finding = drawn(draw_strategies, shown({"a": outcome("Net A", {}, absent="no weights")}))[1]
-    assert finding == "Parameters that train: Net A not run."
+    assert finding == "Parameters that train: Net A from random weights, not run."
 
 
 # -- Drawing -----------------------------------------------------------------------------------------------------
@@ -349,18 +352,25 @@ def draw_all(root: Path, figures: Path, **changes) -> dict:
     return read_json(figures / "paper" / "index.json")
 
 
-def test_every_figure_is_drawn_says_what_its_data_are_and_is_the_same_twice(whole, tmp_path):
-    index = draw_all(whole, tmp_path / "a")
-    draw_all(whole, tmp_path / "b")
-    files = sorted(path.name for path in (tmp_path / "a" / "paper").glob("*.svg"))
+@pytest.fixture(scope="module")
+def figures(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The figures of ``whole``; to be read only."""
+    folder = tmp_path_factory.mktemp("figures")
+    draw_all(whole, folder)
+    return folder
+
+
+def test_every_figure_is_drawn_says_what_its_data_are_and_is_the_same_twice(whole, figures, tmp_path):
+    index = draw_all(whole, tmp_path)
+    files = sorted(path.name for path in (figures / "paper").glob("*.svg"))
     assert files == sorted(index) and len(files) == 13
     for name in [*(f"paper/{file}" for file in [*files, "index.json"]), "published/transforms.svg"]:
-        drawing = (tmp_path / "a" / name).read_text()
-        assert drawing == (tmp_path / "b" / name).read_text()
+        drawing = (figures / name).read_text()
+        assert drawing == (tmp_path / name).read_text()
         assert "<dc:date>" not in drawing
         assert name.endswith(".json") or f">{SYNTHETIC}<" in drawing
         assert f">{STAND_IN}<" not in drawing
-    assert sum(path.stat().st_size for path in (tmp_path / "a" / "paper").iterdir()) < 1_200_000
+    assert sum(path.stat().st_size for path in (figures / "paper").iterdir()) < 1_200_000
 
 
 def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
@@ -378,20 +388,20 @@ def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
                 write_json(copy / file.name, {**read_json(file), "weights": {"original": False}})
             else:
                 (copy / file.name).symlink_to(file)
-    index = draw_all(root, tmp_path / "figures")
+    index = draw_all(root, tmp_path / "figures", experiments=["custom", "resnet18-III"])
     assert "ablations.svg" not in index
     for file in (tmp_path / "figures" / "paper").glob("*.svg"):
         assert f">{STAND_IN}<" in file.read_text() and SYNTHETIC not in file.read_text()
     assert STAND_IN not in (tmp_path / "figures/published/transforms.svg").read_text(), "weights have no part in it"
 
 
-def test_figures_of_what_is_not_in_the_config_go(whole, tmp_path):
-    draw_all(whole, tmp_path)
-    index = draw_all(whole, tmp_path, experiments=["custom"], seeds=[42])
-    assert set(index) == {path.name for path in (tmp_path / "paper").glob("*.svg")}
+def test_figures_of_what_is_not_in_the_config_go(whole, figures, tmp_path):
+    own = Path(shutil.copytree(figures, tmp_path / "own"))
+    index = draw_all(whole, own, experiments=["custom"], seeds=[42])
+    assert set(index) == {path.name for path in (own / "paper").glob("*.svg")}
     assert not [name for name in index if name.startswith(("curves", "hidden"))]
     assert {"strategies.svg", "roc.svg", "claims.svg"} <= set(index)
-    assert "ResNet-18 III not run" in index["strategies.svg"]["finding"]
+    assert "ResNet-18 III from pretrained weights, not run" in index["strategies.svg"]["finding"]
 
 
 def test_no_words_touch_each_other_or_leave_the_figure(whole):
@@ -403,7 +413,8 @@ def test_no_words_touch_each_other_or_leave_the_figure(whole):
             head(figure, f"{SYNTHETIC} · {STAND_IN}", "right")
             canvas = FigureCanvasAgg(figure)
             canvas.draw()
-            texts = [text for text in figure.findobj(is_text) if text not in undrawn(figure)]
+            left_out = undrawn(figure)
+            texts = [text for text in figure.findobj(is_text) if text not in left_out]
             boxes = [(text.get_text(), text.get_window_extent(canvas.get_renderer())) for text in texts]
         for (first, one), (second, other) in itertools.combinations(boxes, 2):
             across = min(one.x1, other.x1) - max(one.x0, other.x0)
@@ -419,12 +430,14 @@ def test_no_words_touch_each_other_or_leave_the_figure(whole):
         )
 
 
-def undrawn(figure: Figure) -> list:
-    """The texts of axes and of ticks that are switched off."""
-    return [
-        text
-        for axes in figure.axes
-        for axis in (axes.xaxis, axes.yaxis)
-        if not (axis.get_visible() and axes.axison)
-        for text in axis.findobj(is_text)
-    ]
+def undrawn(figure: Figure) -> set:
+    """The texts of axes that are switched off, and of ticks beyond the limits."""
+    found = set()
+    for axes in figure.axes:
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
+            found |= {label for place, label in ticks if not low <= place <= high}
+            if not (axis.get_visible() and axes.axison):
+                found |= set(axis.findobj(is_text))
+    return found
