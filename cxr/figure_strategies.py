@@ -33,15 +33,22 @@ def draw_strategies(figure: Figure, shown: Shown) -> str | None:
             axes.text(0.02 + (number + 0.5) * width, top + 0.33, words, fontsize=TINY, ha="center", va="center")
         top += heading
         for members in groups:
-            words, sentence = _described(shown, members)
-            sentences.append(sentence)
+            words = _described(shown, members)
             axes.text(0.02, top + 0.08, words, fontsize=SMALL, va="center")
             model = shown.outcomes[members[0]].spec["model"]
             for number, names in enumerate(layers.values()):
                 outputs = network["outputs"] if number == len(layers) - 1 else None
                 _draw_box(axes, (0.02 + number * width, top + 0.16), (width - 0.06, box), names, model, outputs)
             top += row
-    return f"Parameters that train: {'; '.join(sentences)}."
+        trainable = {
+            shown.title(name): next(iter(shown.outcomes[name].records.values()))["parameters"]["trainable"]
+            for members in groups
+            for name in members
+            if shown.outcomes[name].records
+        }
+        sentences.append(f"{network['title']} {_range(trainable)}")
+    left = [shown.title(name) for names in shown.groups.values() for name in names if not shown.outcomes[name].records]
+    return f"{'; '.join(sentences)}." + (f" Not run: {joined(left)}." if left else "")
 
 
 def layers_of(block: Mapping[str, Any]) -> list[str]:
@@ -64,8 +71,19 @@ def _layers(count: int) -> str:
     return f"{count} layer" if count == 1 else f"{count} layers"
 
 
-def _described(shown: Shown, members: Sequence[str]) -> tuple[str, str]:
-    """What a strategy starts from and trains, for the figure and, shorter, for its finding."""
+def _range(trainable: Mapping[str, int]) -> str:
+    """How many parameters train, by title, from the fewest to the most."""
+    if not trainable:
+        return "was not run, so that its trainable parameters were not counted"
+    ends = [
+        f"{end:,} parameters ({joined([title for title, count in trainable.items() if count == end])})"
+        for end in sorted({min(trainable.values()), max(trainable.values())})
+    ]
+    return f"trains {ends[0]}" if len(ends) == 1 else f"trains from {ends[0]} to {ends[1]}"
+
+
+def _described(shown: Shown, members: Sequence[str]) -> str:
+    """What a strategy starts from and how much of it trains, as far as it was run."""
     model = shown.outcomes[members[0]].spec["model"]
     start = "random" if model.get("weights", "none") == "none" else "pretrained"
     title = f"{shown.title(members[0]).split(',')[0]} from {start} weights"
@@ -80,11 +98,10 @@ def _described(shown: Shown, members: Sequence[str]) -> tuple[str, str]:
         else:
             counts.append(f"not run{size}")
     if not totals:
-        return f"{title}: not run, {shown.outcomes[members[0]].absent}", f"{title}, not run"
+        return f"{title}: not run, {shown.outcomes[members[0]].absent}"
     low, high = (f"{total / 1e6:.1f}" for total in (min(totals), max(totals)))
     whole = low if low == high else f"{low} to {high}"
-    words = f"{joined(counts)} of {whole} million parameters train"
-    return f"{title}: {words}", f"{title}, {joined(counts)}"
+    return f"{title}: {joined(counts)} of {whole} million parameters train"
 
 
 def _draw_box(

@@ -273,12 +273,17 @@ def test_strategies_take_parameters_from_runs_and_name_those_without():
         "a100": outcome("Net I, n = 100", {}, hidden=100, absent="no weights"),
     }
     figure, finding = drawn(draw_strategies, shown(outcomes))
-    assert finding == "Parameters that train: Net I from random weights, 1,234 (n = 10) and not run (n = 100)."
+    assert finding == "Net trains 1,234 parameters (Net I, n = 10). Not run: Net I, n = 100."
     assert "Net I from random weights: 1,234 (n = 10) and not run (n = 100) of 5.6 million parameters train" in words(
         figure
     )
+    larger = outcome("Net II", {1: [0.5]})
+    larger = replace(larger, records={1: {"parameters": {"trainable": 5000, "total": 5000}}})
+    three = {"a": outcomes["a10"], "b": larger, "c": replace(larger, title="Net III")}
+    finding = drawn(draw_strategies, shown(three, groups={("net", name): (name,) for name in three}))[1]
+    assert finding == "Net trains from 1,234 parameters (Net I, n = 10) to 5,000 parameters (Net II and Net III)."
     finding = drawn(draw_strategies, shown({"a": outcome("Net A", {}, absent="no weights")}))[1]
-    assert finding == "Parameters that train: Net A from random weights, not run."
+    assert finding == "Net was not run, so that its trainable parameters were not counted. Not run: Net A."
 
 
 # -- Drawing -----------------------------------------------------------------------------------------------------
@@ -401,7 +406,7 @@ def test_figures_of_what_is_not_in_the_config_go(whole, figures, tmp_path):
     assert set(index) == {path.name for path in (own / "paper").glob("*.svg")}
     assert not [name for name in index if name.startswith(("curves", "hidden"))]
     assert {"strategies.svg", "roc.svg", "claims.svg"} <= set(index)
-    assert "ResNet-18 III from pretrained weights, not run" in index["strategies.svg"]["finding"]
+    assert "ResNet-18 was not run" in index["strategies.svg"]["finding"]
 
 
 def test_no_words_touch_each_other_or_leave_the_figure(whole):
