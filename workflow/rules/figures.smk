@@ -43,6 +43,7 @@ rule figures:
             f"paper/{name}"
             for name in (
                 "comparisons.yaml",
+                "experiments.yaml",
                 "networks.yaml",
                 "published/curves.json",
                 "published/results.json",
