@@ -13,6 +13,8 @@ rule uncertainty:
         f"{RESULTS}/logs/uncertainty.log",
     benchmark:
         f"{RESULTS}/benchmarks/uncertainty.tsv"
+    # The longest of those that wait for the metrics, and the paper waits for all of them.
+    priority: 5
     resources:
         mem_mb=2000,
         runtime=20,

@@ -91,7 +91,7 @@ rule train:
     resources:
         gpu=1 if config["device"] == "cuda" else 0,
         gpu_mb=lambda wildcards: max(map(study.gpu_mb, experiments_of(wildcards))),
-        mem_mb=6000,
+        mem_mb=4000,
         runtime=240,
     params:
         runs=lambda wildcards: json.dumps(runs_of(wildcards)),
