@@ -6,7 +6,6 @@ rule examples:
         manifest=rules.manifest.output.manifest,
         split=rules.split.output,
         arrays=lambda wildcards: arrays_of(wildcards.protocol, study.experiments),
-        code=source_files("cxr.transforms"),
     output:
         f"{RESULTS}/figures/{{protocol}}/transforms.npz",
     log:
@@ -20,6 +19,7 @@ rule examples:
         settings=lambda wildcards: json.dumps(
             study.example_settings(wildcards.protocol)
         ),
+        code=code_of("cxr.transforms"),
     shell:
         "python -m cxr --log {log} examples --manifest {input.manifest} --split {input.split} --arrays {input.arrays}"
         " --settings {params.settings:q} --examples {output}"
@@ -29,7 +29,6 @@ rule transforms_figure:
     input:
         examples=rules.examples.output,
         cohort=rules.manifest.output.cohort,
-        code=source_files("cxr.figures"),
     output:
         f"{RESULTS}/figures/{{protocol}}/transforms.svg",
     log:
@@ -39,6 +38,8 @@ rule transforms_figure:
     resources:
         mem_mb=1000,
         runtime=5,
+    params:
+        code=code_of("cxr.figures"),
     shell:
         "python -m cxr --log {log} transforms-figure --examples {input.examples} --cohort {input.cohort} --figure {output}"
 
@@ -48,7 +49,6 @@ rule figures:
         runs=expand(f"{RESULTS}/runs/{{run}}/{{file}}", run=SHOWN, file=FILES),
         cohort=rules.manifest.output.cohort,
         published=["paper/published/curves.json", "paper/published/results.json"],
-        code=source_files("cxr.figures"),
     output:
         expand(
             f"{RESULTS}/figures/{{run}}/{{figure}}.svg",
@@ -71,5 +71,6 @@ rule figures:
                 for protocol, experiment, seed in study.shown_runs()
             }
         ),
+        code=code_of("cxr.figures"),
     shell:
         f"python -m cxr --log {{log}} figures --runs {{params.runs:q}} --results {RESULTS} --published paper/published"
