@@ -13,7 +13,7 @@ if "name" not in config:
     configfile: "config/demo.yaml"
 
 
-from cxr.dependencies import source_files
+from cxr.dependencies import code_of
 from cxr.study import Study
 
 # Jobs run this Python, also where its environment is not activated. The memory that tensors leave stays with the process

@@ -13,7 +13,6 @@ import json
 import logging
 import sys
 import time
-import traceback
 import types
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -77,9 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if sentence is None:
             logging.getLogger("cxr").exception("cxr %s failed", command)
             return 1
+        # For the log alone: the terminal gets the sentence.
         if log:
-            with log.open("a", encoding="utf-8") as stream:
-                traceback.print_exc(file=stream)
+            logging.getLogger("cxr").debug("cxr %s failed", command, exc_info=True)
         print(f"cxr {command}: {sentence}", file=sys.stderr)
         return 2
     finally:

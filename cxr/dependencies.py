@@ -1,6 +1,7 @@
-"""Which source files a stage depends on, for Snakemake's ``input: code=``."""
+"""Which source files a stage depends on, for Snakemake's ``params: code=``."""
 
 import ast
+import hashlib
 from functools import cache
 from pathlib import Path
 
@@ -31,3 +32,19 @@ def source_files(module: str) -> tuple[str, ...]:
             elif isinstance(node, ast.Import):
                 waiting += [alias.name for alias in node.names if alias.name.split(".")[0] == "cxr"]
     return tuple(sorted(str(path.relative_to(REPOSITORY)) for path in found.values()))
+
+
+@cache
+def code_of(module: str) -> str:
+    """Return what changes when the code of a stage does: the SHA-256 of the names and contents of its source files.
+
+    As a parameter of a rule it makes Snakemake run the rule again, as the files themselves would as inputs; but with
+    thousands of runs, each with dozens of inputs, planning would take twice as long.
+
+    Args:
+        module: as for ``source_files``.
+    """
+    digest = hashlib.sha256()
+    for file in source_files(module):
+        digest.update(f"{file}\n".encode() + (REPOSITORY / file).read_bytes())
+    return digest.hexdigest()

@@ -176,10 +176,12 @@ def _fit(
     optimizer = torch.optim.Adam(trained, lr=settings["learning_rate"], fused=True)
     scheduler = torch.optim.lr_scheduler.StepLR(optimizer, settings["lr_step"], settings["lr_gamma"])
     state = _unfinished(state_file, settings)
+    # What goes on from epoch to epoch; after the last it is not kept.
+    parts: dict[str, Any] = {"network": network, "optimizer": optimizer, "scheduler": scheduler}
     if state:
-        network.load_state_dict(state["network"])
-        optimizer.load_state_dict(state["optimizer"])
-        scheduler.load_state_dict(state["scheduler"])
+        for name, part in parts.items():
+            if state[name] is not None:
+                part.load_state_dict(state[name])
         log.info("%s: continues after epoch %d", _name(settings), len(state["history"]))
     else:
         state = {"history": [], "epoch_seconds": []}
@@ -208,16 +210,9 @@ def _fit(
             state["best_weights"] = {name: value.detach().cpu().clone() for name, value in network.state_dict().items()}
         seconds = time.monotonic() - begun
         state["epoch_seconds"].append(seconds)
-        _save(
-            {
-                **state,
-                "settings": json.dumps(settings, sort_keys=True),
-                "network": network.state_dict(),
-                "optimizer": optimizer.state_dict(),
-                "scheduler": scheduler.state_dict(),
-            },
-            state_file,
-        )
+        finished = epoch == settings["epochs"]
+        going_on = {name: None if finished else part.state_dict() for name, part in parts.items()}
+        _save({**state, **going_on, "settings": json.dumps(settings, sort_keys=True)}, state_file)
         left = (settings["epochs"] - epoch) * float(np.mean(state["epoch_seconds"]))
         log.info(
             "%s: epoch %d of %d, validation accuracy %.4f, %.0f images/s, %s left",

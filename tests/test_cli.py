@@ -33,8 +33,11 @@ def test_bad_input_is_one_sentence_exit_2_and_the_traceback_in_the_log(tmp_path:
 def test_a_defect_is_a_traceback_and_exit_1(tmp_path: Path) -> None:
     done = cxr("evaluate", "--predictions", str(tmp_path / "none.csv"), "--metrics", str(tmp_path / "m.json"))
     assert done.returncode == 2 and "none.csv" in done.stderr
-    (tmp_path / "garbage.csv").write_bytes(b"\xff\xfe\x00")
-    done = cxr("evaluate", "--predictions", str(tmp_path / "garbage.csv"), "--metrics", str(tmp_path / "m.json"))
+    (tmp_path / "manifest.csv").write_text("path,class\n")
+    # Settings come from the workflow, which has validated them: a list in their place is a defect of the program.
+    done = cxr(
+        "split", "--manifest", str(tmp_path / "manifest.csv"), "--split", str(tmp_path / "s"), "--settings", "[]"
+    )
     assert done.returncode == 1 and "Traceback" in done.stderr
 
 

@@ -2,11 +2,12 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from cxr.cli import COMMANDS
-from cxr.dependencies import source_files
+from cxr.dependencies import code_of, source_files
 from cxr.schema import REPOSITORY
 
 TORCH_FREE = (
@@ -29,3 +30,25 @@ def test_source_files_are_what_python_loads(command: str) -> None:
     # A package's __init__ holds the version alone; functions may import further modules when called.
     assert loaded - {"cxr/__init__.py"} <= set(source_files(module))
     assert (torch == "False") >= (command in TORCH_FREE), "stages after predictions do without torch"
+
+
+def test_the_digest_changes_with_the_files_of_a_stage_and_with_no_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cxr.dependencies.REPOSITORY", tmp_path)
+    (tmp_path / "cxr").mkdir()
+    for name, text in (("stage", "from cxr.used import x\n"), ("used", "x = 1\n"), ("other", "y = 1\n")):
+        (tmp_path / "cxr" / f"{name}.py").write_text(text)
+
+    def digest() -> str:
+        source_files.cache_clear()
+        code_of.cache_clear()
+        return code_of("cxr.stage")
+
+    before = digest()
+    (tmp_path / "cxr" / "other.py").write_text("y = 2\n")
+    assert digest() == before
+    (tmp_path / "cxr" / "used.py").write_text("x = 2\n")
+    assert digest() != before
+    source_files.cache_clear()
+    code_of.cache_clear()

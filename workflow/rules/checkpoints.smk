@@ -3,8 +3,6 @@ CHECKPOINT = f"{RESULTS}/checkpoints/{{experiment}}"
 
 
 rule download_checkpoint:
-    input:
-        code=source_files("cxr.checkpoint_source"),
     output:
         checkpoint=f"{CHECKPOINT}/checkpoint.pth",
         source=f"{CHECKPOINT}/source.json",
@@ -19,6 +17,7 @@ rule download_checkpoint:
         settings=lambda wildcards: json.dumps(
             config["checkpoints"][wildcards.experiment]
         ),
+        code=code_of("cxr.checkpoint_source"),
     shell:
         "python -m cxr --log {log} checkpoint --settings {params.settings:q} --checkpoint {output.checkpoint}"
         " --source {output.source}"
@@ -37,7 +36,6 @@ rule verify_checkpoint:
             "paper/experiments.yaml",
             "paper/protocols/published.yaml",
         ],
-        code=source_files("cxr.checkpoints"),
     output:
         predictions=f"{CHECKPOINT}/predictions.csv",
         record=f"{CHECKPOINT}/record.json",
@@ -49,6 +47,8 @@ rule verify_checkpoint:
     resources:
         mem_mb=3000,
         runtime=30,
+    params:
+        code=code_of("cxr.checkpoints"),
     shell:
         "python -m cxr --log {log} verify-checkpoint --checkpoint {input.checkpoint} --experiment {wildcards.experiment}"
         f" --results {RESULTS}"

@@ -2,8 +2,6 @@
 
 
 rule images:
-    input:
-        code=source_files("cxr.sources"),
     output:
         f"{RESULTS}/data/source.json",
     log:
@@ -17,6 +15,7 @@ rule images:
     params:
         source=json.dumps(study.image_source()),
         folder=f"{RESULTS}/data/images",
+        code=code_of("cxr.sources"),
     shell:
         "python -m cxr --log {log} images --settings {params.source:q} --folder {params.folder}"
         " --source {output} --threads {threads}"
@@ -26,7 +25,6 @@ rule manifest:
     input:
         source=rules.images.output,
         published="paper/published/results.json",
-        code=source_files("cxr.manifest"),
     output:
         manifest=f"{RESULTS}/data/manifest.csv",
         cohort=f"{RESULTS}/data/cohort.json",
@@ -38,6 +36,8 @@ rule manifest:
     resources:
         mem_mb=2000,
         runtime=30,
+    params:
+        code=code_of("cxr.manifest"),
     shell:
         "python -m cxr --log {log} manifest --source {input.source} --published {input.published}"
         " --manifest {output.manifest} --cohort {output.cohort} --threads {threads}"

@@ -6,7 +6,6 @@ rule evaluate:
     input:
         predictions=expand("{run}/predictions.csv", run=RUNS),
         published=["paper/published/curves.json", "paper/published/results.json"],
-        code=source_files("cxr.evaluation"),
     output:
         metrics=expand("{run}/metrics.json", run=RUNS),
         table=f"{RESULTS}/metrics.csv",
@@ -21,6 +20,7 @@ rule evaluate:
         runtime=10,
     params:
         config=json.dumps(config),
+        code=code_of("cxr.evaluation"),
     shell:
         f"python -m cxr --log {{log}} evaluate-runs --config {{params.config:q}} --results {RESULTS}"
         " --threads {threads}"

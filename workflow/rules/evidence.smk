@@ -6,18 +6,20 @@ rule uncertainty:
     input:
         metrics=rules.evaluate.output.table,
         comparisons="paper/comparisons.yaml",
-        code=source_files("cxr.uncertainty"),
     output:
         f"{RESULTS}/uncertainty.json",
     log:
         f"{RESULTS}/logs/uncertainty.log",
     benchmark:
         f"{RESULTS}/benchmarks/uncertainty.tsv"
+    # The longest of those that wait for the metrics, and the paper waits for all of them.
+    priority: 5
     resources:
         mem_mb=2000,
         runtime=20,
     params:
         config=json.dumps(config),
+        code=code_of("cxr.uncertainty"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} uncertainty {EVIDENCE} --uncertainty {{output}}"
 
@@ -28,7 +30,6 @@ rule baselines:
         split=expand(rules.split.output, protocol=study.protocols),
         arrays=ancient(rules.arrays.output),
         features=FEATURES,
-        code=source_files("cxr.baselines"),
     output:
         record=f"{RESULTS}/baselines.json",
         predictions=directory(f"{RESULTS}/baselines"),
@@ -42,6 +43,7 @@ rule baselines:
     params:
         config=json.dumps(config),
         features=f"--features {' '.join(FEATURES)}" if FEATURES else "",
+        code=code_of("cxr.baselines"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} baselines {EVIDENCE} --baselines {{output.record}}"
         " {params.features}"
@@ -51,7 +53,6 @@ rule ablations:
     input:
         metrics=rules.evaluate.output.table,
         discrepancies="paper/discrepancies.yaml",
-        code=source_files("cxr.ablations"),
     output:
         record=f"{RESULTS}/ablations.json",
         table=f"{RESULTS}/ablations.csv",
@@ -64,6 +65,7 @@ rule ablations:
         runtime=20,
     params:
         config=json.dumps(config),
+        code=code_of("cxr.ablations"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {EVIDENCE}"
         " --ablations {output.record}"
@@ -77,7 +79,6 @@ rule claims:
         claims="paper/claims.yaml",
         discrepancies="paper/discrepancies.yaml",
         published=["paper/published/curves.json", "paper/published/results.json"],
-        code=source_files("cxr.claims"),
     output:
         record=f"{RESULTS}/claims.json",
         table=f"{RESULTS}/claims.csv",
@@ -90,6 +91,7 @@ rule claims:
         runtime=10,
     params:
         config=json.dumps(config),
+        code=code_of("cxr.claims"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {EVIDENCE}"
         " --claims {output.record}"

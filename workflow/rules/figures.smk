@@ -6,7 +6,6 @@ rule examples:
         manifest=rules.manifest.output.manifest,
         split=expand(rules.split.output, protocol=study.protocols),
         arrays=ancient(rules.arrays.output),
-        code=source_files("cxr.transforms"),
     output:
         expand(
             f"{RESULTS}/figures/{{protocol}}/transforms.npz", protocol=study.protocols
@@ -25,6 +24,7 @@ rule examples:
                 for protocol in study.protocols
             }
         ),
+        code=code_of("cxr.transforms"),
     shell:
         "python -m cxr --log {log} examples --manifest {input.manifest} --settings {params.settings:q}"
         f" --results {RESULTS}"
@@ -49,7 +49,6 @@ rule figures:
                 "published/results.json",
             )
         ],
-        code=source_files("cxr.figures"),
     output:
         # Which of them there are depends on what was run.
         paper=directory(f"{RESULTS}/figures/paper"),
@@ -65,6 +64,7 @@ rule figures:
         runtime=10,
     params:
         config=json.dumps(config),
+        code=code_of("cxr.figures"),
     shell:
         f"python -m cxr --log {{log}} paper-figures --config {{params.config:q}} --results {RESULTS}"
         f" --published paper/published --figures {RESULTS}/figures"

@@ -4,7 +4,6 @@
 rule split:
     input:
         manifest=rules.manifest.output.manifest,
-        code=source_files("cxr.split"),
     output:
         f"{RESULTS}/preprocessing/{{protocol}}/split.csv",
     log:
@@ -16,6 +15,7 @@ rule split:
         runtime=5,
     params:
         settings=lambda wildcards: json.dumps(study.split_settings(wildcards.protocol)),
+        code=code_of("cxr.split"),
     shell:
         "python -m cxr --log {log} split --manifest {input.manifest} --settings {params.settings:q} --split {output}"
 
@@ -24,7 +24,6 @@ rule arrays:
     input:
         manifest=rules.manifest.output.manifest,
         cohort=rules.manifest.output.cohort,
-        code=source_files("cxr.arrays"),
     output:
         expand(f"{RESULTS}/arrays/{{array}}.npy", array=study.all_arrays()),
     log:
@@ -35,6 +34,8 @@ rule arrays:
     resources:
         mem_mb=4000,
         runtime=60,
+    params:
+        code=code_of("cxr.arrays"),
     shell:
         "python -m cxr --log {log} arrays --manifest {input.manifest} --cohort {input.cohort}"
         " --arrays {output} --threads {threads}"
@@ -48,7 +49,6 @@ rule normalisation:
             f"{RESULTS}/arrays/{study.array_name(1.0, wildcards.protocol)}.npy"
         ),
         published="paper/published/results.json",
-        code=source_files("cxr.normalisation"),
     output:
         f"{RESULTS}/preprocessing/{{protocol}}/preprocessing.json",
     log:
@@ -60,6 +60,7 @@ rule normalisation:
         runtime=10,
     params:
         settings=rules.split.params.settings,
+        code=code_of("cxr.normalisation"),
     shell:
         "python -m cxr --log {log} normalisation --manifest {input.manifest} --split {input.split} --array {input.array}"
         " --published {input.published} --settings {params.settings:q} --preprocessing {output}"

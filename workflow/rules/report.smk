@@ -15,7 +15,6 @@ rule report:
         selection=rules.evaluate.output.selection,
         words=[str(path) for path in sorted(Path("paper").rglob("*")) if path.is_file()],
         look=[str(path) for path in sorted(Path("report_templates").iterdir())],
-        code=source_files("cxr.report"),
     output:
         html=f"{RESULTS}/report/paper.html",
         pdf=f"{RESULTS}/report/paper.pdf",
@@ -28,6 +27,7 @@ rule report:
         runtime=10,
     params:
         config=json.dumps(config),
+        code=code_of("cxr.report"),
     shell:
         f"python -m cxr --log {{log}} report --config {{params.config:q}} --results {RESULTS}"
         " --html {output.html} --pdf {output.pdf}"

@@ -2,8 +2,6 @@
 
 
 rule weights:
-    input:
-        code=source_files("cxr.weights"),
     output:
         state=f"{RESULTS}/weights/{{backbone}}.pt",
         facts=f"{RESULTS}/weights/{{backbone}}.json",
@@ -19,6 +17,7 @@ rule weights:
         settings=lambda wildcards: json.dumps(
             study.weights_settings(wildcards.backbone)
         ),
+        code=code_of("cxr.weights"),
     shell:
         "python -m cxr --log {log} weights --settings {params.settings:q} --weights {output.state} --facts {output.facts}"
 
@@ -33,7 +32,6 @@ rule features:
         ),
         weights=rules.weights.output.state,
         facts=rules.weights.output.facts,
-        code=source_files("cxr.features"),
     output:
         f"{RESULTS}/features/{{protocol}}/{{backbone}}.npz",
     log:
@@ -54,6 +52,7 @@ rule features:
         settings=lambda wildcards: json.dumps(
             study.features_settings(wildcards.backbone, wildcards.protocol)
         ),
+        code=code_of("cxr.features"),
     shell:
         "python -m cxr --log {log} features --settings {params.settings:q} --manifest {input.manifest}"
         " --split {input.split} --preprocessing {input.preprocessing} --arrays {input.arrays} --weights {input.weights}"
@@ -70,7 +69,6 @@ rule train:
         ),
         weights=weights_of,
         features=features_of,
-        code=source_files("cxr.training"),
     output:
         predictions=expand(
             f"{RUN}/predictions.csv", experiment=TOGETHER, allow_missing=True
@@ -91,7 +89,7 @@ rule train:
     resources:
         gpu=1 if config["device"] == "cuda" else 0,
         gpu_mb=lambda wildcards: max(map(study.gpu_mb, experiments_of(wildcards))),
-        mem_mb=6000,
+        mem_mb=4000,
         runtime=240,
     params:
         runs=lambda wildcards: json.dumps(runs_of(wildcards)),
@@ -101,6 +99,7 @@ rule train:
         features=lambda wildcards, input: (
             f"--features {input.features}" if input.features else ""
         ),
+        code=code_of("cxr.training"),
     shell:
         "python -m cxr --log {log} train --runs {params.runs:q} --manifest {input.manifest} --split {input.split}"
         " --preprocessing {input.preprocessing} --arrays {input.arrays} {params.weights} {params.features}"
