@@ -1,4 +1,4 @@
-"""What the stages after evaluation found, as the paper reads it: uncertainty, verdicts, baselines, ablations, figures."""
+"""What the stages after evaluation found, as the paper reads it."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -160,8 +160,10 @@ def read_findings(root: Path, paper: Path, found: Results) -> Findings:
     for name in ("uncertainty", "claims", "baselines"):
         path = root / f"{name}.json"
         if not path.exists():
-            raise InputError(f"{path} does not exist; these results are older than this paper, or the rule {name} failed: "
-                             f"run snakemake again for this config.")
+            raise InputError(
+                f"{path} does not exist; these results are older than this paper, or the rule {name} failed: run "
+                f"snakemake again for this config."
+            )
         nodes[name] = quantities(read_json(path), path.name)
     ablations = root / "ablations.json"
     index = root / "figures" / "paper" / "index.json"
@@ -212,5 +214,7 @@ def mean(numbers: Iterable[Quantity]) -> Quantity | None:
 def total(numbers: Iterable[Quantity]) -> Quantity:
     """Return the sum of numbers of the same key of several files, at least one."""
     first, *others = numbers
-    source = re.sub(r"seed-\d+", "seed-*", first.source) if others else first.source
-    return Quantity(first.value + sum(number.value for number in others), source, f"sum of {first.key}" if others else first.key)
+    if not others:
+        return first
+    source = re.sub(r"seed-\d+", "seed-*", first.source)
+    return Quantity(first.value + sum(number.value for number in others), source, f"sum of {first.key}")

@@ -1,7 +1,7 @@
 """The colours and signs that figures and page share, in a module that imports nothing.
 
-The hues are of Okabe and Ito's set for colour-blind readers (Color Universal Design, 2008), darkened for verdicts so that
-white signs stand out on them. Whatever a colour says is said by a sign, a shape or a stroke as well.
+The hues are of Okabe and Ito's set for colour-blind readers (Color Universal Design, 2008), darkened for verdicts so
+that white signs stand out on them. Whatever a colour says is said by a sign, a shape or a stroke as well.
 """
 
 # Text and axes are drawn in this ink and in no other; the paper gives it the colour of its own text, light or dark.

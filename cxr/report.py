@@ -87,7 +87,8 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
     validate(words, "words", str(paper / "words.yaml"))
     found = read_results(results, study, paper)
     findings = read_findings(results, paper, found)
-    outline, references = Outline(words, front["figures"]), Bibliography(paper / "references.bib", templates / "numeric.csl")
+    outline = Outline(words, front["figures"])
+    references = Bibliography(paper / "references.bib", templates / "numeric.csl")
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([paper / "sections", templates]),
         undefined=jinja2.StrictUndefined,
@@ -105,18 +106,22 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
         "total": total,
     }
     environment.tests["mapping_node"] = lambda value: isinstance(value, Node)
-    environment.globals |= vars(found) | vars(findings) | {
-        "front": front,
-        "words": words,
-        "findings": findings,
-        "figure_columns": FIGURE_COLUMNS,
-        "cite": references.cite,
-        "ref": outline.reference,
-        "item": outline.item,
-        "svg": lambda name, alt: inline_svg(results / "figures" / name, name, alt),
-        "measures": measures,
-        "count": counted,
-    }
+    environment.globals |= (
+        vars(found)
+        | vars(findings)
+        | {
+            "front": front,
+            "words": words,
+            "findings": findings,
+            "figure_columns": FIGURE_COLUMNS,
+            "cite": references.cite,
+            "ref": outline.reference,
+            "item": outline.item,
+            "svg": lambda name, alt: inline_svg(results / "figures" / name, name, alt),
+            "measures": measures,
+            "count": counted,
+        }
+    )
     abstract = _markdown(_rendered(environment, "abstract.md.j2"))
     body = {
         part: [outline.numbered(_rendered(environment, f"{name}.md.j2"), part == "appendices") for name in front[part]]
@@ -294,7 +299,7 @@ def inline_svg(path: Path, name: str, alt: str) -> Markup:
     drawing = re.sub(r"<style.*?</style>", "", drawing, flags=re.DOTALL)
     drawing = re.sub(r' style="([^"]*)"', _attributes, drawing)
     # HTML wants each attribute once, and paths with data.
-    drawing = re.sub(r"<path( [^>]*)?/>", lambda match: match[0] if " d=" in match[0] else match[0][:-2] + ' d="M0 0"/>', drawing)
+    drawing = re.sub(r"<path(?![^>]* d=)([^>]*)/>", r'<path\1 d="M0 0"/>', drawing)
     drawing = re.sub(r' image-rendering="[^"]*"', "", drawing).replace("<image ", '<image image-rendering="pixelated" ')
     root = f'<svg role="img" aria-label="{escape(alt)}" stroke-linejoin="round" stroke-linecap="butt"'
     return Markup(

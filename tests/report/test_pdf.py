@@ -53,7 +53,8 @@ def test_the_tags_name_headings_tables_lists_and_figures_with_their_texts(reader
     count = {role: sum(tag["/S"] == f"/{role}" for tag in found) for role in ("H1", "H2", "Table", "TH", "L", "Link")}
     assert count["H1"] == 1
     assert count["H2"] == len(re.findall(r"<h2\b", page))
-    assert count["Table"] == page.count("<table>")
+    # A table that goes over pages has a tag on each.
+    assert count["Table"] >= page.count("<table>") > 0
     assert min(count["TH"], count["L"], count["Link"]) > 0
     alternatives = [tag.get("/Alt") for tag in found if tag["/S"] == "/Figure"]
     assert alternatives == [html.unescape(alt) for alt in re.findall(r'<svg role="img" aria-label="([^"]*)"', page)]

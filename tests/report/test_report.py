@@ -153,7 +153,8 @@ def test_ids_are_unique_and_every_link_inside_the_page_has_its_target(page):
 
 
 def test_figures_tables_and_sections_are_numbered_in_their_order(study, own_results):
-    write_pictures(own_results, ["strategies.svg", *(f"curves-{net}-{part}.svg" for net in NETS for part in PARTS), "roc.svg"])
+    curves = [f"curves-{net}-{part}.svg" for net in NETS for part in PARTS]
+    write_pictures(own_results, ["strategies.svg", *curves, "roc.svg"])
     page = render_paper(study, own_results)
     signs = re.findall(r'<(?:figcaption|caption)><span class="sign">([^<]*)\.</span>', page)
     figures = [sign for sign in signs if sign.startswith("Figure")]
@@ -172,8 +173,9 @@ def test_figures_tables_and_sections_are_numbered_in_their_order(study, own_resu
 
 
 def test_a_figure_that_was_not_drawn_is_named_where_it_would_be(page):
-    assert "Figure\N{NO-BREAK SPACE}2 is not drawn; these results hold no file figures/paper/strategies.svg." in unescape(
-        re.sub(r"<[^>]*>", "", page)
+    assert (
+        "Figure\N{NO-BREAK SPACE}2 is not drawn; these results hold no file figures/paper/strategies.svg."
+        in unescape(re.sub(r"<[^>]*>", "", page))
     )
 
 
@@ -223,9 +225,17 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
 @pytest.mark.parametrize(
     ("difference", "interval", "sentence"),
     [
-        (0.1, [0.05, 0.15], "ahead of ResNet-18 III by 0.100 (paired interval +0.050 to +0.150); the interval leaves zero"),
+        (
+            0.1,
+            [0.05, 0.15],
+            "ahead of ResNet-18 III by 0.100 (paired interval +0.050 to +0.150); the interval leaves zero",
+        ),
         (0.1, [-0.05, 0.25], "these results do not tell which of the two is better"),
-        (-0.1, [-0.15, -0.05], "is that of ResNet-18 III, ahead of ResNet-18 I, n = 500 by 0.100 (paired interval +0.050"),
+        (
+            -0.1,
+            [-0.15, -0.05],
+            "is that of ResNet-18 III, ahead of ResNet-18 I, n = 500 by 0.100 (paired interval +0.050",
+        ),
         (0.0, [-0.1, 0.1], "share the highest test accuracy"),
     ],
 )
@@ -249,7 +259,11 @@ def test_every_protocol_and_seed_finds_its_room(two):
     page = render_paper(*two)
     assert "ResNet-18 III (runs/described/resnet18-III/seed-2)" in words(page)
     rows = table_of(page, "tab-results")
-    assert [words(row).split("0.")[0].strip() for row in rows] == ["Custom CNN", "ResNet-18 I, n = 500", "ResNet-18 III"]
+    assert [words(row).split("0.")[0].strip() for row in rows] == [
+        "Custom CNN",
+        "ResNet-18 I, n = 500",
+        "ResNet-18 III",
+    ]
     assert [row.count("SD ") for row in rows] == [4, 4, 2]
     assert len(table_of(page, "tab-runs")) == 6
     assert len(table_of(page, "tab-claims")) == 143
@@ -265,7 +279,9 @@ def test_an_ablation_is_told_and_its_absence_too(two, tmp_path):
     content = {"protocol": "published", "seeds": [1, 2], "rows": rows, "unmeasured": {"batch-size": "not flipped"}}
     (root / "ablations.json").write_text(json.dumps(content))
     table = [words(row) for row in table_of(render_paper(study, root), "tab-discrepancies")]
-    assert "custom: \u22120.012 [\u22120.030, +0.010]".replace(" [", " [") in table[0].replace("\N{NO-BREAK SPACE}", " ")
+    assert "custom: \u22120.012 [\u22120.030, +0.010]".replace(" [", " [") in table[0].replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
     assert "not measured: not flipped" in next(row for row in table if row.strip().startswith("batch-size"))
 
 
