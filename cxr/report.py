@@ -300,7 +300,9 @@ def inline_svg(path: Path, name: str, alt: str) -> Markup:
     drawing = re.sub(r' style="([^"]*)"', _attributes, drawing)
     # HTML wants each attribute once, and paths with data.
     drawing = re.sub(r"<path(?![^>]* d=)([^>]*)/>", r'<path\1 d="M0 0"/>', drawing)
-    drawing = re.sub(r' image-rendering="[^"]*"', "", drawing).replace("<image ", '<image image-rendering="pixelated" ')
+    # WeasyPrint shows pixels as they are for any word but auto, browsers for the style sheet's.
+    drawing = re.sub(r' image-rendering="[^"]*"', "", drawing)
+    drawing = drawing.replace("<image ", '<image image-rendering="optimizeSpeed" ')
     root = f'<svg role="img" aria-label="{escape(alt)}" stroke-linejoin="round" stroke-linecap="butt"'
     return Markup(
         re.sub(r"<svg([^>]*)>", lambda match: f"{root}{match[1]}><title>{escape(alt)}</title>", drawing, count=1)
