@@ -30,6 +30,9 @@ shell.prefix(
 container: "docker://condaforge/miniforge3:latest"
 
 
+report: "workflow/report/workflow.rst"
+
+
 study = Study.from_config(config)
 RESULTS = study.results
 

@@ -168,6 +168,19 @@ def test_from_images_to_paper_and_what_reruns(repository: Path, config: str, coh
         return jobs(snakemake(repository, "-n", "--configfile", config))
 
     assert planned() == {}, "a second run has nothing to do"
+    report = repository / "report.html"
+    # Where a proxy refuses every connection, whatever the report still fetched would fail.
+    proxies = dict.fromkeys(("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"), "http://127.0.0.1:9")
+    done = snakemake(
+        repository, "--configfile", config, "--report", str(report), no_proxy=None, NO_PROXY=None, **proxies
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = report.read_text()
+    for shown in ("paper.html", "paper.pdf", "metrics.csv", "claims.csv", "ablations.csv", "strategies.svg"):
+        assert f'"name": "{shown}"' in page
+    captions = re.findall(r'"caption": "([^"]+)"', page)
+    assert len(captions) >= 6 and not [caption for caption in captions if "{{" in caption]
+    report.unlink()
     for file in repository.rglob("*"):
         if file.is_file() and ".snakemake" not in file.parts:
             file.touch()

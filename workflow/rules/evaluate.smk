@@ -8,7 +8,12 @@ rule evaluate:
         published=["paper/published/curves.json", "paper/published/results.json"],
     output:
         metrics=expand("{run}/metrics.json", run=RUNS),
-        table=f"{RESULTS}/metrics.csv",
+        table=report(
+            f"{RESULTS}/metrics.csv",
+            caption="../report/metrics.rst",
+            category="Tables",
+            labels={"table": "metrics"},
+        ),
         selection=f"{RESULTS}/selection.json",
     log:
         f"{RESULTS}/logs/evaluate.log",

@@ -55,7 +55,12 @@ rule ablations:
         discrepancies="paper/discrepancies.yaml",
     output:
         record=f"{RESULTS}/ablations.json",
-        table=f"{RESULTS}/ablations.csv",
+        table=report(
+            f"{RESULTS}/ablations.csv",
+            caption="../report/ablations.rst",
+            category="Tables",
+            labels={"table": "ablations"},
+        ),
     log:
         f"{RESULTS}/logs/ablations.log",
     benchmark:
@@ -81,7 +86,12 @@ rule claims:
         published=["paper/published/curves.json", "paper/published/results.json"],
     output:
         record=f"{RESULTS}/claims.json",
-        table=f"{RESULTS}/claims.csv",
+        table=report(
+            f"{RESULTS}/claims.csv",
+            caption="../report/claims.rst",
+            category="Tables",
+            labels={"table": "claims"},
+        ),
     log:
         f"{RESULTS}/logs/claims.log",
     benchmark:

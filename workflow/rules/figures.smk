@@ -51,7 +51,13 @@ rule figures:
         ],
     output:
         # Which of them there are depends on what was run.
-        paper=directory(f"{RESULTS}/figures/paper"),
+        paper=report(
+            directory(f"{RESULTS}/figures/paper"),
+            caption="../report/figure.rst",
+            category="Figures",
+            patterns=["{figure}.svg"],
+            labels={"figure": "{figure}"},
+        ),
         transforms=expand(
             f"{RESULTS}/figures/{{protocol}}/transforms.svg", protocol=study.protocols
         ),

@@ -16,8 +16,18 @@ rule report:
         words=[str(path) for path in sorted(Path("paper").rglob("*")) if path.is_file()],
         look=[str(path) for path in sorted(Path("report_templates").iterdir())],
     output:
-        html=f"{RESULTS}/report/paper.html",
-        pdf=f"{RESULTS}/report/paper.pdf",
+        html=report(
+            f"{RESULTS}/report/paper.html",
+            caption="../report/paper_html.rst",
+            category="Paper",
+            labels={"form": "page"},
+        ),
+        pdf=report(
+            f"{RESULTS}/report/paper.pdf",
+            caption="../report/paper_pdf.rst",
+            category="Paper",
+            labels={"form": "PDF"},
+        ),
     log:
         f"{RESULTS}/logs/report.log",
     benchmark:
