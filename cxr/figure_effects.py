@@ -152,7 +152,7 @@ def draw_ablations(figure: Figure, shown: Shown) -> str | None:
     if not groups:
         return None
     _forest(figure, groups, "change of test {}")
-    head(figure, "95% intervals over patients; blue: without 0")
+    head(figure, f"{shown.level:.0%} intervals over patients; blue: without 0")
     changed = [name for name, rows in groups.items() if any(e.clear for row in rows.values() for e in row.values())]
     sizes = {
         f"{name}, {title}": row["accuracy"].value
@@ -181,7 +181,7 @@ def _defined(value: float | None) -> bool:
 
 def _forest(figure: Figure, groups: Mapping[str, Mapping[str, Mapping[str, Effect]]], label: str) -> None:
     """Draw effects by group and row, a column for each metric."""
-    line, gap, left, bottom = 0.136, 0.06, 2.75, 0.42
+    line, gap, left, bottom, between = 0.136, 0.06, 2.75, 0.42, 0.3
     places: dict[tuple[str, str], float] = {}
     headings: dict[str, float] = {}
     height = 0.0
@@ -193,9 +193,9 @@ def _forest(figure: Figure, groups: Mapping[str, Mapping[str, Mapping[str, Effec
             height += line
         height += gap
     figure.set_size_inches(FULL, HEAD + height + bottom)
-    width = (FULL - left - 0.12) / len(METRICS)
+    width = (FULL - left - 0.12 - between) / len(METRICS)
     for number, (metric, name) in enumerate(METRICS.items()):
-        axes = axes_at(figure, left + number * width, HEAD, width - 0.12, height)
+        axes = axes_at(figure, left + number * (width + between), HEAD, width, height)
         axes.set(ylim=(height, 0), yticks=[], xlabel=label.format(name))
         axes.spines["left"].set_visible(False)
         # Not through the headings, which may be long.

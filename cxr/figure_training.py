@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cxr.drawing import SMALL, apart, head, small_multiples
+from cxr.drawing import SMALL, apart, head, small_multiples, wrapped
 from cxr.figure_data import Numbers, Outcome, Shown
 from cxr.figure_words import fraction, joined, of_seeds
 from cxr.palette import BLUE, VERMILLION
@@ -36,32 +36,31 @@ def draw_curves(figure: Figure, shown: Shown, architecture: str, quantity: str) 
         return None
     panels = small_multiples(
         figure,
-        [_title(outcome) for outcome in outcomes],
+        [outcome.title for outcome in outcomes],
         ("epoch", f"{QUANTITIES[quantity]} accuracy (fraction)"),
         columns=3,
-        ratio=0.56,
+        ratio=0.44,
         gaps=(0.38, 0.27),
     )
     lines = [_lines(outcome, column) for outcome in outcomes]
     values = np.concatenate([line.ravel() for found in lines for line in found.values()])
     low, high = np.floor(values.min() * 20) / 20, 1.0
     longest = max(line.shape[1] for found in lines for line in found.values())
-    for axes, found in zip(panels, lines, strict=True):
+    for axes, outcome, found in zip(panels, outcomes, lines, strict=True):
         axes.set(xlim=(0.7, longest), ylim=(low, high + 0.01))
         axes.set_xticks([1, *range(5, longest + 1, 5)])
         axes.yaxis.set_major_locator(MaxNLocator(nbins=3))
         for name, line in found.items():
             _draw_line(axes, line, name == "study")
         _name_ends(axes, found)
+        if outcome.absent is not None:
+            # The panel has the study's curve in it, so the reason goes as far as its colon.
+            reason = wrapped(f"not run: {outcome.absent.split(':')[0]}", 1.6, SMALL)
+            axes.text(0.5, 0.06, reason, transform=axes.transAxes, fontsize=SMALL, ha="center", va="bottom")
     seeds = sorted({seed for outcome in outcomes for seed in outcome.records})
     band = ", band: their range" if len(seeds) > 1 else ""
     head(figure, f"thick: here, {of_seeds(seeds)}{band}; thin: the study")
     return _finding(outcomes, lines, quantity)
-
-
-def _title(outcome: Outcome) -> str:
-    """Its title with, where there is no run, the reason as far as its colon: the panel has the study's curve in it."""
-    return outcome.title if outcome.absent is None else f"{outcome.title} (not run: {outcome.absent.split(':')[0]})"
 
 
 def _lines(outcome: Outcome, column: str) -> dict[str, Numbers]:

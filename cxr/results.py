@@ -64,7 +64,6 @@ class Results:
         cohort: ``data/cohort.json``.
         preprocessing: ``preprocessing.json`` by protocol, for those that are there.
         runs: the runs that the config names and that are there, in the config's order.
-        shown: those of them that the paper shows in detail.
         not_run: the runs that could not be run, each with the reason.
         stand_ins: where weights come from that stand in for the study's pretrained ones, each origin once.
         selection: ``selection.json``, or None.
@@ -80,7 +79,6 @@ class Results:
     cohort: Node
     preprocessing: dict[str, Node]
     runs: tuple[Run, ...]
-    shown: tuple[Run, ...]
     not_run: tuple[Mapping[str, str], ...]
     stand_ins: tuple[str, ...]
     selection: Node | None
@@ -146,7 +144,6 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
             if path.exists()
         },
         runs=tuple(runs),
-        shown=tuple(run for run in runs if (run.protocol, run.experiment, run.seed) in study.shown_runs()),
         not_run=tuple(not_run),
         stand_ins=tuple(dict.fromkeys(run.record.weights.origin for run in runs if not run.record.weights.original)),
         selection=_file(root, "selection.json") if (root / "selection.json").exists() else None,

@@ -14,9 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr.errors import InputError, did_you_mean
-from cxr.files import read_json
 from cxr.protocols import DISCREPANCIES, PAPER, flipped, merged, protocol_of, read_discrepancies, read_experiments
-from cxr.published import printed_row
 from cxr.schema import validate
 from cxr.steps import is_fixed, resize_of
 
@@ -161,20 +159,6 @@ class Study:
             "image_size": self.config["image_size"],
             "seed": self.config["seeds"][0],
         }
-
-    def shown_runs(self) -> list[tuple[str, str, int]]:
-        """The runs that the paper shows in detail: of the first protocol and seed, those with a printed result.
-
-        Where the study printed a result of none of them, all of them.
-        """
-        protocol, seed = next(iter(self.protocols)), self.config["seeds"][0]
-        printed = read_json(PAPER / "published" / "results.json")["metrics"]
-        compared = [
-            name
-            for name in self.experiments
-            if printed_row(self.catalogue["experiments"][name].get("published"), printed) is not None
-        ]
-        return [(protocol, experiment, seed) for experiment in compared or self.experiments]
 
     def runs(self) -> list[tuple[str, str, int]]:
         """All runs, those of ablations last: protocol, experiment and seed of each."""

@@ -206,7 +206,8 @@ def test_the_paper_names_what_was_not_run(study, own_results):
     weigh(own_results, study)
     partial = words(render_paper(study, own_results))
     assert "No training has been run yet" in partial
-    assert "these runs, which have not been made: Custom CNN (runs/published/custom/seed-42)." in partial
+    assert "1 run of the config has no result yet; Table" in partial
+    assert "Custom CNN runs/published/custom/seed-42" in partial
 
 
 @pytest.fixture(scope="module")
@@ -257,7 +258,7 @@ def test_a_lead_is_told_with_its_size_and_its_certainty(two, tmp_path, differenc
 
 def test_every_protocol_and_seed_finds_its_room(two):
     page = render_paper(*two)
-    assert "ResNet-18 III (runs/described/resnet18-III/seed-2)" in words(page)
+    assert "ResNet-18 III runs/described/resnet18-III/seed-2" in words(page)
     rows = table_of(page, "tab-results")
     assert [words(row).split("0.")[0].strip() for row in rows] == [
         "Custom CNN",
