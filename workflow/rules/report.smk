@@ -13,7 +13,12 @@ rule report:
         preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
         figures=rules.figures.output,
         selection=rules.evaluate.output.selection,
-        words=[str(path) for path in sorted(Path("paper").rglob("*")) if path.is_file()],
+        # Not what reviewers expect of the results, which the paper does not quote.
+        words=[
+            str(path)
+            for path in sorted(Path("paper").rglob("*"))
+            if path.is_file() and path.parent.name != "expected"
+        ],
         look=[str(path) for path in sorted(Path("report_templates").iterdir())],
     output:
         html=report(
