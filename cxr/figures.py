@@ -42,8 +42,8 @@ def figures_of(shown: Shown) -> dict[str, tuple[str, Draw]]:
         "roc": (f"ROC curves of the test set {under}", draw_roc),
         "precision-recall": (f"Precision and recall on the test set {under}", draw_precision_recall),
         "calibration": (f"Calibration on the test set {under}", draw_calibration),
-        "hidden-units": (f"Test accuracy by the number of hidden units {under}", draw_hidden_units),
         "differences": (f"Differences between experiments {under}", draw_differences),
+        "hidden-units": (f"Test accuracy by the number of hidden units {under}", draw_hidden_units),
         "ablations": (f"What one choice changes {under}", draw_ablations),
         "claims": ("The claims at a glance", draw_claims),
     }

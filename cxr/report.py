@@ -148,6 +148,9 @@ def write_pdf(page: str, pdf: Path) -> None:
     Nothing can hover over paper: numbers lose their traces, which would take a quarter of the time.
     """
     page = re.sub(r'<(a|span) class="number"[^>]*>([^<]*)</\1>', r"\2", page)
+    # Where the words before an element fit on a line but for the space after them, WeasyPrint 70 breaks the line at its
+    # first word; a space on its own may hang over the edge.
+    page = re.sub(r"(?<=[^\s>]) (?=<(?:a|b|code|em|i|span|strong)\b)", "<span> </span>", page)
     with written_whole(pdf) as part:
         weasyprint.HTML(string=page).write_pdf(part, pdf_variant="pdf/ua-1")
 

@@ -138,3 +138,19 @@ def test_paragraphs_leave_no_widow_and_no_orphan(tmp_path):
         sheets = printed(f"<main><div>{'x<br>' * above}</div><p>{''.join(lines)}</p></main>", tmp_path)
         parts = [sheet.count("line") for sheet in sheets if "line" in sheet]
         assert min(parts) >= 3
+
+
+def test_words_that_fit_before_an_element_stay_on_their_line(tmp_path):
+    """A paragraph for each width about that at which all words before the element just fit."""
+    words = "J. Deng, W. Dong, R. Socher, L.-J. Li, K. Li, and L. Fei-Fei. ImageNet: a hierarchical image database."
+    widths = [64 + 0.2 * step for step in range(150)]
+    paragraphs = "".join(
+        f'<p style="width: {width:.1f}mm; font-size: 5pt; hyphens: none">{words} <i>Proceedings</i></p>'
+        for width in widths
+    )
+    lines = [line for sheet in printed(paragraphs, tmp_path) for line in sheet.splitlines()]
+    starts = [line for line in lines if line.startswith("J.")]
+    assert len(starts) == len(widths)
+    # From the narrowest to the widest, all words come to stand on the first line.
+    assert not starts[0].rstrip().endswith("database.") and starts[-1].rstrip().endswith("Proceedings")
+    assert min(map(len, starts)) > 60
