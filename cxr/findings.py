@@ -59,6 +59,7 @@ class Findings:
         discrepancies: ``paper/discrepancies.yaml``.
         pictures: ``figures/paper/index.json``: ``title`` and ``finding`` by file below ``figures``; maybe empty.
         figure_rows: the rows of the preprint's Figure 3: the printed row by experiment.
+        curve_rows: the rows of ``paper/published/curves.json``, likewise.
     """
 
     uncertainty: Node
@@ -68,6 +69,7 @@ class Findings:
     discrepancies: Node
     pictures: Mapping[str, Node]
     figure_rows: Mapping[str, Node]
+    curve_rows: Mapping[str, Node]
 
     def sure(self, protocol: str, experiment: str) -> Node | None:
         """Return the metrics of an experiment with both kinds of uncertainty, or None if it has no run.
@@ -178,7 +180,8 @@ def read_findings(root: Path, paper: Path, found: Results) -> Findings:
             name if name.startswith("paper/") else f"paper/{name}": Node(content, "figures/paper/index.json", name)
             for name, content in pictures.items()
         },
-        figure_rows=_figure_rows(found),
+        figure_rows=_by_experiment([row for row in found.printed.metrics if row.preprint_figure_3 is not None], found),
+        curve_rows=_by_experiment(found.curves, found),
     )
 
 
@@ -188,16 +191,15 @@ def _discrepancies(paper: Path) -> Mapping[str, Any]:
     return read_discrepancies(paper / "discrepancies.yaml")
 
 
-def _figure_rows(found: Results) -> dict[str, Node]:
-    rows = {}
-    for row in found.printed.metrics:
-        if row.preprint_figure_3 is None:
-            continue
+def _by_experiment(rows: Iterable[Node], found: Results) -> dict[str, Node]:
+    """Return, in their order, the printed rows that belong to experiments of ``paper/experiments.yaml``, by name."""
+    named = {}
+    for row in rows:
         for name, experiment in found.catalogue.experiments.items():
             selector = experiment.plain().get("published")
             if selector is not None and printed_row(selector, [row.plain()]) is not None:
-                rows[name] = row
-    return rows
+                named[name] = row
+    return named
 
 
 def mean(numbers: Iterable[Quantity]) -> Quantity | None:

@@ -102,6 +102,7 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
         "markdown": _markdown,
         "in_one_block": _in_one_block,
         "with_headers": _with_headers,
+        "first_upper": lambda text: text[:1].upper() + text[1:],
         "mean": mean,
         "total": total,
     }
@@ -172,8 +173,10 @@ def _text_only(_: Any, value: Any) -> Any:
     """Refuse to print what is not text; numbers become text by the filter ``number`` alone.
 
     Were it not for the context, which keeps Jinja from asking ahead of time, a number typed into an expression would
-    come as text.
+    come as text. Apostrophes of the files become those of print; Markdown sees to its own.
     """
+    if isinstance(value, str) and not isinstance(value, Markup):
+        return re.sub(r"(?<=\w)'(?=\w)", "\N{RIGHT SINGLE QUOTATION MARK}", value)
     if isinstance(value, str | jinja2.Undefined):
         return value
     raise InputError(f"{value!r} is printed bare; write {{{{ ... | number }}}} for a number of a result file.")
