@@ -49,6 +49,11 @@ include: "workflow/rules/checkpoints.smk"
 include: "workflow/rules/verify.smk"
 
 
+# Of each machine; the cluster's scheduler gives whole GPUs.
+resource_scopes:
+    gpu_mb="local",
+
+
 localrules:
     all,
     verify_checkpoints,

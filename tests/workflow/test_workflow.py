@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -71,7 +72,7 @@ def test_dry_run_of_each_config_under_each_profile(repository: Path, config: str
         "--configfile",
         f"config/{config}.yaml",
         "--profile",
-        f"workflow/profiles/{profile}",
+        f"profiles/{profile}",
     )
     planned = jobs(done)
     # The demo trains all experiments of a protocol in one process; the paper has 22 x 3 x 5 runs.
@@ -82,7 +83,7 @@ def test_dry_run_of_each_config_under_each_profile(repository: Path, config: str
 
 def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
     done = snakemake(
-        repository, "-n", "--forceall", "--configfile", "config/config.yaml", "--profile", "workflow/profiles/slurm"
+        repository, "-n", "--forceall", "--configfile", "config/config.yaml", "--profile", "profiles/slurm"
     )
     assert done.returncode == 0, done.stderr
     blocks = done.stdout.split("\nrule ")
@@ -97,7 +98,9 @@ def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
 
 
 def test_the_default_is_the_demo(repository: Path) -> None:
-    assert "results/demo/report/paper.html" in snakemake(repository, "-n", "--forceall").stdout
+    done = snakemake(repository, "-n", "--forceall")
+    assert "results/demo/report/paper.html" in done.stdout
+    assert "workflow specific profile profiles/default" in done.stderr, "a profile that nobody has to name"
 
 
 @pytest.mark.parametrize(
@@ -181,11 +184,11 @@ def test_from_images_to_paper_and_what_reruns(repository: Path, config: str, coh
     captions = re.findall(r'"caption": "([^"]+)"', page)
     assert len(captions) >= 6 and not [caption for caption in captions if "{{" in caption]
     report.unlink()
-    for file in repository.rglob("*"):
-        if file.is_file() and ".snakemake" not in file.parts:
-            file.touch()
-    for image in cohort.rglob("*.jpeg"):
-        image.touch()
+    # The last made becomes the oldest, so that all that jobs read is newer than what they wrote.
+    files = [file for file in repository.rglob("*") if file.is_file() and ".snakemake" not in file.parts]
+    files = sorted([*files, *cohort.rglob("*.jpeg")], key=lambda file: file.stat().st_mtime_ns, reverse=True)
+    for second, file in enumerate(files, int(time.time()) - len(files)):
+        os.utime(file, (second, second))
     assert planned() == {}, "a touch reruns nothing"
 
     with edited(repository / "report_templates" / "print.css", "/* an edit */\n"):
