@@ -23,7 +23,7 @@ from cxr.models import accelerator, build_model, parameter_counts, set_training_
 from cxr.precision import forward, in_format, set_precision
 from cxr.progress import clock
 from cxr.provenance import peak_memory_mib, provenance
-from cxr.recomputation import recomputed
+from cxr.recomputation import recomputed, return_freed_memory
 from cxr.selection import best_epoch
 from cxr.sets import feature_sets, image_sets, members_of_sets, stored_images
 from cxr.weights import load_weights
@@ -107,6 +107,7 @@ def train(
                 f"{settings['image_size']} px; let fewer runs share the GPU, or lower image_size in the config."
             ) from None
         trained.load_state_dict(fitted["best_weights"])
+        return_freed_memory()
         predictions = [
             predictions_of(trained, images, name, settings) for name, images in sets.items() if name != "train"
         ]
@@ -187,6 +188,7 @@ def _fit(
         state = {"history": [], "epoch_seconds": []}
     for epoch in range(len(state["history"]) + 1, settings["epochs"] + 1):
         begun = time.monotonic()
+        return_freed_memory()
         # Dropout draws from torch's global generators.
         torch.manual_seed(generator_for(seed, epoch, NETWORK).initial_seed())
         rate = optimizer.param_groups[0]["lr"]

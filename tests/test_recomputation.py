@@ -1,7 +1,11 @@
 """Recomputation: the same weights and running statistics, to the bit."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
 
 import pytest
 import torch
@@ -86,3 +90,38 @@ def test_hooks_are_gone_afterwards() -> None:
     with recomputed(network):
         pass
     assert not any(module._forward_hooks or module._forward_pre_hooks for module in network.modules())
+
+
+def test_memory_that_is_in_use_is_not_lent_twice() -> None:
+    room, tensor = recomputation._Room(), torch.randn(2, 3, 4, 4)
+    first = room.like(tensor)
+    place = first.data_ptr()
+    assert room.like(tensor).data_ptr() != place
+    del first
+    channels_last = tensor.contiguous(memory_format=torch.channels_last)
+    again = room.like(channels_last)
+    assert again.data_ptr() == place and again.stride() == channels_last.stride()
+    del again
+    assert room.like(torch.randn(9, 3, 4, 4)).shape == (9, 3, 4, 4)
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="resident memory is read where Linux tells it")
+def test_freed_memory_goes_back_although_the_allocator_keeps_it() -> None:
+    code = """
+import torch
+from pathlib import Path
+from cxr.recomputation import return_freed_memory
+def resident(): return int(Path("/proc/self/statm").read_text().split()[1]) * 4 // 1024
+tensors = [torch.ones(2**21) for _ in range(40)]
+last = torch.ones(2**21)
+del tensors
+kept = resident()
+return_freed_memory()
+print(kept - resident())
+"""
+    settings = {"GLIBC_TUNABLES": "glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=68719476736"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=os.environ | settings, capture_output=True, text=True, check=True
+    )
+    # Of 40 tensors of 8 MiB.
+    assert int(done.stdout) > 250
