@@ -7,12 +7,13 @@ near white. Images that have the wanted size already are stored exactly. Row i o
 
 import logging
 import math
+import mmap
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -70,6 +71,17 @@ def open_array(path: Path) -> npt.NDArray[np.int16]:
     """Map an array of this module into memory, read-only: shape (N, size, size)."""
     array: npt.NDArray[np.int16] = np.load(path, mmap_mode="r")
     return array
+
+
+def read_rows(array: npt.NDArray[np.int16], rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int16]:
+    """Return a copy of some rows of an array, mapped or not; what was read leaves this process's memory.
+
+    The system keeps it as long as it has room: to read it again costs no access to the disk.
+    """
+    copy: npt.NDArray[np.int16] = array[rows]
+    if isinstance(array, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
+    return copy
 
 
 def parse_name(path: Path) -> tuple[int, bool, str]:

@@ -18,7 +18,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from cxr.arrays import LEVEL, open_array
+from cxr.arrays import LEVEL, open_array, read_rows
 from cxr.files import written_whole
 from cxr.steps import DRAWS, Steps, draws_of, resize_of
 
@@ -122,7 +122,10 @@ def apply_steps(images: Tensor, uniforms: Tensor, steps: Steps, image_size: int,
 def load_images(array: Stored, rows: npt.NDArray[np.integer[Any]], divisor: float, device: torch.device) -> Tensor:
     """Return rows of an array of ``cxr.arrays`` as float32 of shape (B, 1, H, W), 0 to 255/divisor, on ``device``."""
     # On the device already: what moves is the list of rows. From the mapped file, only those rows are read.
-    stored = array[torch.from_numpy(rows).to(device)] if isinstance(array, Tensor) else torch.from_numpy(array[rows])
+    if isinstance(array, Tensor):
+        stored = array[torch.from_numpy(rows).to(device)]
+    else:
+        stored = torch.from_numpy(read_rows(array, rows))
     return stored.to(device, torch.float32).div_(LEVEL * divisor)[:, None]
 
 

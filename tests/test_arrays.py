@@ -13,7 +13,7 @@ import torch
 from PIL import Image
 from torchvision.transforms.v2 import functional as tv
 
-from cxr.arrays import LEVEL, grey_image, open_array, resized, write_arrays
+from cxr.arrays import LEVEL, grey_image, open_array, read_rows, resized, write_arrays
 from cxr.errors import InputError
 from cxr.normalisation import normalisation_constants
 
@@ -85,6 +85,24 @@ def test_no_room_for_the_array_is_one_sentence_and_leaves_nothing(make_cohort, t
     assert done.returncode == 2, done.stderr
     assert "disk" in done.stderr and len(done.stderr.strip().splitlines()) == 1
     assert list((tmp_path / "out").iterdir()) == []
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="mapped memory is read where Linux tells it")
+def test_what_was_read_leaves_memory(tmp_path: Path) -> None:
+    images = np.random.default_rng(0).integers(0, 255 * LEVEL, (400, 224, 224), dtype=np.int16)
+    np.save(tmp_path / "224px.npy", images)
+    array = open_array(tmp_path / "224px.npy")
+
+    def mapped_kib() -> int:
+        status = Path("/proc/self/status").read_text()
+        return int(status.partition("RssFile:")[2].split()[0])
+
+    before = mapped_kib()
+    rows = np.arange(400)[::-1]
+    assert np.array_equal(array[rows], images[rows]) and mapped_kib() - before > 30_000, "40 MB were mapped"
+    read = read_rows(array, rows)
+    assert np.array_equal(read, images[rows]) and mapped_kib() - before < 5_000
+    assert np.array_equal(read_rows(images, rows), read), "an array that is no file"
 
 
 def test_constants_are_means_over_images_of_mean_and_unbiased_deviation(tmp_path: Path) -> None:
