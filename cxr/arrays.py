@@ -21,7 +21,7 @@ import pandas as pd
 
 from cxr.decoding import opened
 from cxr.errors import InputError
-from cxr.files import read_json, written_whole
+from cxr.files import read_json, sha256_of, write_json, written_whole
 from cxr.progress import progress
 
 # Stored units in one grey level: the largest power of two for which white (255) fits into a signed 16-bit integer.
@@ -92,7 +92,9 @@ def parse_name(path: Path) -> tuple[int, bool, str]:
     return int(match[1]), match[2] is not None, "average" if match[3] else "luma"
 
 
-def write_arrays(manifest: Path, cohort: Path, arrays: list[Path], threads: int = 1) -> None:
+def write_arrays(
+    manifest: Path, cohort: Path, arrays: list[Path], threads: int = 1, digests: Path | None = None
+) -> None:
     """Decode every image of the manifest once and write it at each size.
 
     Args:
@@ -100,6 +102,7 @@ def write_arrays(manifest: Path, cohort: Path, arrays: list[Path], threads: int 
         cohort: ``cohort.json``, whose ``root`` holds the images.
         arrays: files to write, named by size: ``224px.npy``, ``280px.npy``, ``224px-antialias.npy``.
         threads: how many images are worked on at once (decoding and resizing release the interpreter's lock).
+        digests: where to write the SHA-256 of each array by its file name, last.
 
     Raises:
         InputError: an image cannot be read, or the file names are not understood.
@@ -127,6 +130,8 @@ def write_arrays(manifest: Path, cohort: Path, arrays: list[Path], threads: int 
         with ThreadPoolExecutor(threads) as pool:
             for _ in progress(pool.map(fill, range(len(paths))), len(paths), "images", "arrays"):
                 pass
+    if digests is not None:
+        write_json(digests, {path.name: sha256_of(path) for path in arrays})
 
 
 def _reserve(stream: BinaryIO, images: int, size: int) -> int:

@@ -114,10 +114,12 @@ class Study:
 
     def array_name(self, scale: float, protocol: str) -> str:
         """The name of the array of all images at ``scale`` x image_size: ``280px``, ``224px-antialias-average``."""
+        return f"{round(scale * self.config['image_size'])}px{self.array_kind(protocol)}"
+
+    def array_kind(self, protocol: str) -> str:
+        """How the names of a protocol's arrays end, which tells how images were made grey and resized; maybe empty."""
         rules = self.rules(protocol)
-        size = f"{round(scale * self.config['image_size'])}px"
-        antialias = "-antialias" if rules["resize_antialias"] else ""
-        return size + antialias + ("-average" if rules["grey"] == "average" else "")
+        return ("-antialias" if rules["resize_antialias"] else "") + ("-average" if rules["grey"] == "average" else "")
 
     def arrays_of(self, experiment: str, protocol: str) -> list[str]:
         """The names of the arrays that a run reads: one for each size that its transforms start from."""
@@ -143,10 +145,21 @@ class Study:
         experiments = self.experiments_under(protocol)
         return sorted({name for experiment in experiments for name in self.arrays_of(experiment, protocol)})
 
+    def array_kinds(self) -> list[str]:
+        """The kinds of arrays that the config's runs read."""
+        return sorted({self.array_kind(protocol) for protocol in (*self.protocols, *self.flips)})
+
+    def array_sizes(self) -> list[int]:
+        """The sides in pixels that transforms start from, those of experiments that the config leaves out too.
+
+        To add an experiment later then makes no array again, and no run.
+        """
+        transforms = [steps for protocol in self.protocols for steps in self.transforms(protocol).values()]
+        return sorted({round(resize_of(transform["steps"]) * self.config["image_size"]) for transform in transforms})
+
     def all_arrays(self) -> list[str]:
-        """The names of all arrays that the config's runs read."""
-        protocols = [*self.protocols, *self.flips]
-        return sorted({name for protocol in protocols for name in self.arrays_of_protocol(protocol)})
+        """The names of all arrays."""
+        return sorted(f"{size}px{kind}" for size in self.array_sizes() for kind in self.array_kinds())
 
     def example_settings(self, protocol: str) -> dict[str, Any]:
         """Settings of the figure that shows every transform which the protocol's runs use."""

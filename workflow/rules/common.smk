@@ -1,6 +1,8 @@
 # What several rules name: the runs, and what a job that trains reads.
 RUN = f"{RESULTS}/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
 RUNS = [f"{RESULTS}/{folder}" for folder in study.run_folders()]
+ARRAYS = [f"{RESULTS}/arrays/{name}.npy" for name in study.all_arrays()]
+DIGESTS = [f"{RESULTS}/arrays/digests{kind}.json" for kind in study.array_kinds()]
 FEATURES = [
     f"{RESULTS}/features/{protocol}/{backbone}.npz"
     for protocol, backbone in study.features()
@@ -47,8 +49,12 @@ def arrays_of(protocol, experiments):
         for experiment in experiments
         for name in study.arrays_of(experiment, protocol)
     }
-    # The manifest's hashes tell of other images, and an array is too large for a checksum: its date says nothing.
     return ancient(expand(f"{RESULTS}/arrays/{{array}}.npy", array=sorted(names)))
+
+
+def digests_of(wildcards):
+    """What tells that the arrays of a protocol were made again."""
+    return f"{RESULTS}/arrays/digests{study.array_kind(wildcards.protocol)}.json"
 
 
 def weights_of(wildcards):

@@ -28,7 +28,8 @@ rule baselines:
     input:
         manifest=rules.manifest.output.manifest,
         split=expand(rules.split.output, protocol=study.protocols),
-        arrays=ancient(rules.arrays.output),
+        arrays=ancient(ARRAYS),
+        digests=DIGESTS,
         features=FEATURES,
     output:
         record=f"{RESULTS}/baselines.json",

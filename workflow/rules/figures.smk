@@ -5,7 +5,8 @@ rule examples:
     input:
         manifest=rules.manifest.output.manifest,
         split=expand(rules.split.output, protocol=study.protocols),
-        arrays=ancient(rules.arrays.output),
+        arrays=ancient(ARRAYS),
+        digests=DIGESTS,
     output:
         expand(
             f"{RESULTS}/figures/{{protocol}}/transforms.npz", protocol=study.protocols

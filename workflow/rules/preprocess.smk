@@ -20,16 +20,27 @@ rule split:
         "python -m cxr --log {log} split --manifest {input.manifest} --settings {params.settings:q} --split {output}"
 
 
+# One job for the arrays of all sizes, since decoding takes the longest; each kind has its own, so that a protocol that
+# wants another kind makes none of these again.
 rule arrays:
     input:
         manifest=rules.manifest.output.manifest,
         cohort=rules.manifest.output.cohort,
     output:
-        expand(f"{RESULTS}/arrays/{{array}}.npy", array=study.all_arrays()),
+        arrays=expand(
+            f"{RESULTS}/arrays/{{size}}px{{kind}}.npy",
+            size=study.array_sizes(),
+            allow_missing=True,
+        ),
+        # Too large for Snakemake's checksums, the arrays are read without regard to their dates (ancient). Whoever reads
+        # them reads this as well, which says when they were made again.
+        digests=f"{RESULTS}/arrays/digests{{kind}}.json",
     log:
-        f"{RESULTS}/logs/arrays.log",
+        f"{RESULTS}/logs/arrays{{kind}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/arrays.tsv"
+        f"{RESULTS}/benchmarks/arrays{{kind}}.tsv"
+    wildcard_constraints:
+        kind="(-antialias)?(-average)?",
     threads: 8
     resources:
         mem_mb=4000,
@@ -38,7 +49,7 @@ rule arrays:
         code=code_of("cxr.arrays"),
     shell:
         "python -m cxr --log {log} arrays --manifest {input.manifest} --cohort {input.cohort}"
-        " --arrays {output} --threads {threads}"
+        " --arrays {output.arrays} --digests {output.digests} --threads {threads}"
 
 
 rule normalisation:
@@ -48,6 +59,7 @@ rule normalisation:
         array=lambda wildcards: ancient(
             f"{RESULTS}/arrays/{study.array_name(1.0, wildcards.protocol)}.npy"
         ),
+        digests=digests_of,
         published="paper/published/results.json",
     output:
         f"{RESULTS}/preprocessing/{{protocol}}/preprocessing.json",

@@ -30,6 +30,7 @@ rule features:
         arrays=lambda wildcards: arrays_of(
             wildcards.protocol, study.heads_on(wildcards.backbone, wildcards.protocol)
         ),
+        digests=digests_of,
         weights=rules.weights.output.state,
         facts=rules.weights.output.facts,
     output:
@@ -67,6 +68,7 @@ rule train:
         arrays=lambda wildcards: arrays_of(
             wildcards.protocol, experiments_of(wildcards)
         ),
+        digests=digests_of,
         weights=weights_of,
         features=features_of,
     output:
