@@ -41,6 +41,8 @@ rule arrays:
         f"{RESULTS}/benchmarks/arrays{{kind}}.tsv"
     wildcard_constraints:
         kind="(-antialias)?(-average)?",
+    # The longest jobs wait for them, and start before the short ones.
+    priority: 20
     threads: 8
     resources:
         mem_mb=4000,
@@ -67,6 +69,7 @@ rule normalisation:
         f"{RESULTS}/logs/{{protocol}}/normalisation.log",
     benchmark:
         f"{RESULTS}/benchmarks/{{protocol}}/normalisation.tsv"
+    priority: 20
     resources:
         mem_mb=3000,
         runtime=10,
