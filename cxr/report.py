@@ -153,6 +153,8 @@ def write_pdf(page: str, pdf: Path) -> None:
     # Where the words before an element fit on a line but for the space after them, WeasyPrint 70 breaks the line at its
     # first word; a space on its own may hang over the edge.
     page = re.sub(r"(?<=[^\s>]) (?=<(?:a|b|code|em|i|span|strong)\b)", "<span> </span>", page)
+    # An equation stays on its line.
+    page = re.sub(r"\bn = (?=\d)", "n\N{NO-BREAK SPACE}=\N{NO-BREAK SPACE}", page)
     # Looking for garbage among a page's million boxes takes a seventh of the time, and hardly any is found.
     gc.disable()
     try:

@@ -154,3 +154,10 @@ def test_words_that_fit_before_an_element_stay_on_their_line(tmp_path):
     # From the narrowest to the widest, all words come to stand on the first line.
     assert not starts[0].rstrip().endswith("database.") and starts[-1].rstrip().endswith("Proceedings")
     assert min(map(len, starts)) > 60
+
+
+def test_an_equation_stays_on_its_line(tmp_path):
+    widths = [20 + 0.5 * step for step in range(40)]
+    paragraphs = "".join(f'<p style="width: {width}mm">The network ResNet-18 II, n = 10</p>' for width in widths)
+    text = "\n".join(printed(paragraphs, tmp_path)).replace("\N{NO-BREAK SPACE}", " ")
+    assert text.count("n = 10") == len(widths)
