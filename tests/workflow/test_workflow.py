@@ -95,6 +95,9 @@ def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
         assert "slurm_partition=gpu" in block and "mem_mb=4000" in block and "runtime=240" in block and "gpu=1" in block
     for block in splits:
         assert "slurm_partition=cpu" in block and "gpu=" not in block
+    on_gpus = [block for block in blocks if "gpu=1" in block]
+    assert {block.partition(":")[0] for block in on_gpus} == {"features", "train", "train_ablation"}
+    assert all("slurm_partition=gpu" in block for block in on_gpus), "no GPU is asked of a partition without any"
 
 
 def test_the_default_is_the_demo(repository: Path) -> None:
