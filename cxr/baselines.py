@@ -19,6 +19,7 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from cxr.arrays import open_array
 from cxr.filenames import CLASSES
 from cxr.files import write_json, written_whole
 from cxr.metrics import metrics_of, read_predictions, youden_threshold
@@ -256,8 +257,7 @@ def write_baselines(config: dict[str, Any], results: Path, baselines: Path, feat
     row_of = pd.Series(np.arange(len(manifest)), index=manifest["path"])
     arrays = {protocol: study.array_name(1.0, protocol) for protocol in study.protocols}
     thumbnails = {
-        name: thumbnails_of(np.load(results / "arrays" / f"{name}.npy", mmap_mode="r"))
-        for name in dict.fromkeys(arrays.values())
+        name: thumbnails_of(open_array(results / "arrays" / f"{name}.npy")) for name in dict.fromkeys(arrays.values())
     }
     found: dict[str, Any] = {}
     for protocol, array in arrays.items():
