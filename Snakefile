@@ -13,8 +13,8 @@ if "name" not in config:
     configfile: "config/demo.yaml"
 
 
-from cxr.dependencies import code_of
-from cxr.study import Study
+from cxr.study.code_digests import code_of
+from cxr.study.config import Study
 
 # Jobs run this Python, also where its environment is not activated. The memory that tensors leave stays with the process
 # up to 32 MiB, and larger pieces come in large pages: glibc would give back and fetch small pages half a million times a

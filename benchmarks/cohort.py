@@ -12,15 +12,15 @@ import torch
 from PIL import Image
 
 from benchmarks.timing import scratch
-from cxr.arrays import write_arrays
-from cxr.batches import ImageSet
 from cxr.files import read_json, write_json
-from cxr.manifest import list_images, write_manifest
-from cxr.normalisation import write_normalisation
-from cxr.sets import image_sets, members_of_sets, stored_images
-from cxr.sources import provide_images
-from cxr.split import write_split
-from cxr.study import PAPER, Study
+from cxr.images.manifest import list_images, write_manifest
+from cxr.images.sources import provide_images
+from cxr.preprocessing.arrays import write_arrays
+from cxr.preprocessing.normalisation import write_normalisation
+from cxr.preprocessing.split import write_split
+from cxr.study.config import PAPER, Study
+from cxr.training.batches import ImageSet
+from cxr.training.sets import image_sets, members_of_sets, stored_images
 
 # About the median size of the study's images, in pixels.
 ORIGINAL = (1280, 888)

@@ -14,7 +14,7 @@ from torchvision.transforms import v2
 
 from benchmarks.cohort import ORIGINAL, prepared, some_images
 from benchmarks.timing import Row, rates, row_of_rates
-from cxr.batches import generator_for
+from cxr.training.batches import generator_for
 
 SIZE, BATCH = 224, 30
 MEAN, DEVIATION = 0.5455, 0.2587

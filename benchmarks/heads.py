@@ -7,9 +7,9 @@ import torch
 
 from benchmarks.cohort import prepared
 from benchmarks.timing import Row
-from cxr.features import write_features
-from cxr.training import train
-from cxr.weights import write_weights
+from cxr.networks.weights import write_weights
+from cxr.training.features import write_features
+from cxr.training.train import train
 
 BACKBONE, PROTOCOL, SIZE, IMAGES = "resnet18", "corrected", 64, 150
 

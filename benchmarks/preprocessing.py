@@ -9,7 +9,7 @@ from PIL import Image
 
 from benchmarks.cohort import ORIGINAL, prepared
 from benchmarks.timing import Row, rates, row_of_rates
-from cxr.arrays import write_arrays
+from cxr.preprocessing.arrays import write_arrays
 
 SIZE = 224
 

@@ -8,8 +8,8 @@ from torch import nn
 
 from benchmarks.cohort import prepared
 from benchmarks.timing import Row, rates, row_of_rates
-from cxr.models import build_model, set_training_mode
-from cxr.training import train_epoch
+from cxr.networks.architectures import build_model, set_training_mode
+from cxr.training.train import train_epoch
 
 SIZE, PROTOCOL = 224, "published"
 # The experiments that are measured, how many training images of each class an epoch takes, and the goal. Short epochs

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.cohort import all_images
 from benchmarks.timing import PEAK, Row, limit_row, scratch
-from cxr.schema import read_yaml
+from cxr.study.schemas import read_yaml
 
 DEMO = Path("config/demo.yaml")
 SEEDS = 100

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all."""
+"""Where the repository is, and files that appear whole or not at all."""
 
 import hashlib
 import json
@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 @contextmanager

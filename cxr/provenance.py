@@ -11,8 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr import __version__
-from cxr.files import sha256_of
-from cxr.schema import REPOSITORY
+from cxr.files import REPOSITORY, sha256_of
 
 PACKAGES = ("torch", "torchvision", "numpy", "pandas", "pillow", "scikit-learn", "snakemake")
 

@@ -1,6 +1,7 @@
 """Fixtures shared by all tests."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,8 +9,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from PIL import Image
+from result_tree import PAPER, make_study, write_tree
 
 from cxr.files import write_json
+from cxr.study.config import Study
 
 
 @pytest.fixture(scope="session")
@@ -43,3 +46,28 @@ def make_cohort(tmp_path: Path) -> Callable[..., tuple[Path, Path]]:
         return tmp_path / "manifest.csv", tmp_path / "cohort.json"
 
     return make
+
+
+@pytest.fixture(scope="session")
+def study() -> Study:
+    return make_study()
+
+
+@pytest.fixture(scope="session")
+def results(tmp_path_factory: pytest.TempPathFactory, study: Study) -> Path:
+    """``results/toy`` with one run of synthetic data and all figures; to be read only."""
+    root = tmp_path_factory.mktemp("results") / "toy"
+    write_tree(root, study)
+    return root
+
+
+@pytest.fixture
+def own_results(results: Path, tmp_path: Path) -> Path:
+    """A copy of ``results`` to change."""
+    return Path(shutil.copytree(results, tmp_path / "results"))
+
+
+@pytest.fixture
+def own_paper(tmp_path: Path) -> Path:
+    """A copy of the folder ``paper`` to change."""
+    return Path(shutil.copytree(PAPER, tmp_path / "paper"))

@@ -9,7 +9,8 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from cxr.schema import REPOSITORY, read_yaml
+from cxr.files import REPOSITORY
+from cxr.study.schemas import read_yaml
 
 LOCK = (REPOSITORY / "requirements.lock").read_text()
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]

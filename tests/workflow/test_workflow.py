@@ -16,7 +16,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from cxr.schema import REPOSITORY, read_yaml
+from cxr.files import REPOSITORY
+from cxr.study.schemas import read_yaml
 
 PATHS_OF_TEST = ("tests", ".ci")
 

@@ -17,7 +17,7 @@ rule download_checkpoint:
         settings=lambda wildcards: json.dumps(
             config["checkpoints"][wildcards.experiment]
         ),
-        code=code_of("cxr.checkpoint_source"),
+        code=code_of("cxr.review.checkpoint_source"),
     shell:
         "python -m cxr --log {log} checkpoint --settings {params.settings:q} --checkpoint {output.checkpoint}"
         " --source {output.source}"
@@ -48,7 +48,7 @@ rule verify_checkpoint:
         mem_mb=3000,
         runtime=30,
     params:
-        code=code_of("cxr.checkpoints"),
+        code=code_of("cxr.review.checkpoints"),
     shell:
         "python -m cxr --log {log} verify-checkpoint --checkpoint {input.checkpoint} --experiment {wildcards.experiment}"
         f" --results {RESULTS}"

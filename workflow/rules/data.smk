@@ -15,7 +15,7 @@ rule images:
     params:
         source=json.dumps(study.image_source()),
         folder=f"{RESULTS}/data/images",
-        code=code_of("cxr.sources"),
+        code=code_of("cxr.images.sources"),
     shell:
         "python -m cxr --log {log} images --settings {params.source:q} --folder {params.folder}"
         " --source {output} --threads {threads}"
@@ -37,7 +37,7 @@ rule manifest:
         mem_mb=2000,
         runtime=30,
     params:
-        code=code_of("cxr.manifest"),
+        code=code_of("cxr.images.manifest"),
     shell:
         "python -m cxr --log {log} manifest --source {input.source} --published {input.published}"
         " --manifest {output.manifest} --cohort {output.cohort} --threads {threads}"

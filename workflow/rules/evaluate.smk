@@ -25,7 +25,7 @@ rule evaluate:
         runtime=10,
     params:
         config=json.dumps(config),
-        code=code_of("cxr.evaluation"),
+        code=code_of("cxr.evaluation.evaluate"),
     shell:
         f"python -m cxr --log {{log}} evaluate-runs --config {{params.config:q}} --results {RESULTS}"
         " --threads {threads}"

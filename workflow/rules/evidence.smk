@@ -19,7 +19,7 @@ rule uncertainty:
         runtime=20,
     params:
         config=json.dumps(config),
-        code=code_of("cxr.uncertainty"),
+        code=code_of("cxr.evaluation.uncertainty"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} uncertainty {EVIDENCE} --uncertainty {{output}}"
 
@@ -44,7 +44,7 @@ rule baselines:
     params:
         config=json.dumps(config),
         features=f"--features {' '.join(FEATURES)}" if FEATURES else "",
-        code=code_of("cxr.baselines"),
+        code=code_of("cxr.evaluation.baselines"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} baselines {EVIDENCE} --baselines {{output.record}}"
         " {params.features}"
@@ -71,7 +71,7 @@ rule ablations:
         runtime=20,
     params:
         config=json.dumps(config),
-        code=code_of("cxr.ablations"),
+        code=code_of("cxr.evaluation.ablations"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {EVIDENCE}"
         " --ablations {output.record}"
@@ -102,7 +102,7 @@ rule claims:
         runtime=10,
     params:
         config=json.dumps(config),
-        code=code_of("cxr.claims"),
+        code=code_of("cxr.claims.verdicts"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {EVIDENCE}"
         " --claims {output.record}"

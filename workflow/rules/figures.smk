@@ -25,7 +25,7 @@ rule examples:
                 for protocol in study.protocols
             }
         ),
-        code=code_of("cxr.transforms"),
+        code=code_of("cxr.preprocessing.transforms"),
     shell:
         "python -m cxr --log {log} examples --manifest {input.manifest} --settings {params.settings:q}"
         f" --results {RESULTS}"
@@ -71,7 +71,7 @@ rule figures:
         runtime=10,
     params:
         config=json.dumps(config),
-        code=code_of("cxr.figures"),
+        code=code_of("cxr.figures.draw"),
     shell:
         f"python -m cxr --log {{log}} paper-figures --config {{params.config:q}} --results {RESULTS}"
         f" --published paper/published --figures {RESULTS}/figures"

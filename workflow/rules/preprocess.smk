@@ -15,7 +15,7 @@ rule split:
         runtime=5,
     params:
         settings=lambda wildcards: json.dumps(study.split_settings(wildcards.protocol)),
-        code=code_of("cxr.split"),
+        code=code_of("cxr.preprocessing.split"),
     shell:
         "python -m cxr --log {log} split --manifest {input.manifest} --settings {params.settings:q} --split {output}"
 
@@ -48,7 +48,7 @@ rule arrays:
         mem_mb=4000,
         runtime=60,
     params:
-        code=code_of("cxr.arrays"),
+        code=code_of("cxr.preprocessing.arrays"),
     shell:
         "python -m cxr --log {log} arrays --manifest {input.manifest} --cohort {input.cohort}"
         " --arrays {output.arrays} --digests {output.digests} --threads {threads}"
@@ -75,7 +75,7 @@ rule normalisation:
         runtime=10,
     params:
         settings=rules.split.params.settings,
-        code=code_of("cxr.normalisation"),
+        code=code_of("cxr.preprocessing.normalisation"),
     shell:
         "python -m cxr --log {log} normalisation --manifest {input.manifest} --split {input.split} --array {input.array}"
         " --published {input.published} --settings {params.settings:q} --preprocessing {output}"

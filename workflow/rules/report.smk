@@ -44,7 +44,7 @@ rule report:
         runtime=10,
     params:
         config=json.dumps(config),
-        code=code_of("cxr.report"),
+        code=code_of("cxr.paper.write"),
     shell:
         f"python -m cxr --log {{log}} report --config {{params.config:q}} --results {RESULTS}"
         " --html {output.html} --pdf {output.pdf}"

@@ -17,7 +17,7 @@ rule weights:
         settings=lambda wildcards: json.dumps(
             study.weights_settings(wildcards.backbone)
         ),
-        code=code_of("cxr.weights"),
+        code=code_of("cxr.networks.weights"),
     shell:
         "python -m cxr --log {log} weights --settings {params.settings:q} --weights {output.state} --facts {output.facts}"
 
@@ -53,7 +53,7 @@ rule features:
         settings=lambda wildcards: json.dumps(
             study.features_settings(wildcards.backbone, wildcards.protocol)
         ),
-        code=code_of("cxr.features"),
+        code=code_of("cxr.training.features"),
     shell:
         "python -m cxr --log {log} features --settings {params.settings:q} --manifest {input.manifest}"
         " --split {input.split} --preprocessing {input.preprocessing} --arrays {input.arrays} --weights {input.weights}"
@@ -101,7 +101,7 @@ rule train:
         features=lambda wildcards, input: (
             f"--features {input.features}" if input.features else ""
         ),
-        code=code_of("cxr.training"),
+        code=code_of("cxr.training.train"),
     shell:
         "python -m cxr --log {log} train --runs {params.runs:q} --manifest {input.manifest} --split {input.split}"
         " --preprocessing {input.preprocessing} --arrays {input.arrays} {params.weights} {params.features}"

@@ -1,0 +1,209 @@
+"""Verify a result tree, as a reviewer would: nothing in it is changed."""
+
+import json
+import logging
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from cxr.errors import Differs, InputError
+from cxr.files import REPOSITORY, read_json, sha256_of, write_json
+from cxr.progress import clock
+from cxr.provenance import processor
+from cxr.review.checks import (
+    RUN_FILES,
+    Check,
+    check_data,
+    check_environment,
+    check_predictions,
+    check_runs,
+    check_splits,
+    each,
+    skipped,
+)
+from cxr.review.tables import aligned
+from cxr.study.config import PAPER, Study
+
+log = logging.getLogger(__name__)
+
+# Of many faults of one kind, the terminal shows so many; the record has all.
+SHOWN_FAULTS = 5
+
+
+def verify(
+    config: dict[str, Any],
+    results: Path,
+    expected: Path,
+    record: Path | None = None,
+    lock: Path = REPOSITORY / "requirements.lock",
+    accept: bool = False,
+    repeat: bool = True,
+) -> None:
+    """Check environment, data, splits, runs, metrics, one repeated run and claims; print a table of the verdicts.
+
+    Args:
+        config: the config.
+        results: ``results/<config name>``; nothing in it is changed.
+        expected: ``paper/expected/<config name>.json``, the committed expectation: ``manifest`` and ``splits`` (SHA-256
+            of ``manifest.csv``, and of ``split.csv`` by protocol) and ``claims`` (verdict by claim and protocol).
+        record: also write the checks to this file, as JSON: ``checks``, each with ``name``, ``expected``, ``found``,
+            ``verdict`` (ok, differs or skipped) and ``faults``.
+        lock: the pinned versions of packages.
+        accept: first write what is there as the expectation; the difference in version control is what to judge.
+        repeat: train the shortest run a second time, and compare byte for byte.
+
+    Raises:
+        InputError: there are no results.
+        Differs: something is not as expected.
+    """
+    study = Study.from_config(config)
+    if not (results / "data" / "manifest.csv").exists():
+        raise InputError(
+            f"{results / 'data' / 'manifest.csv'} does not exist; run the workflow, or name other results."
+        )
+    if accept:
+        write_json(expected, expectation_of(study, results))
+    expectation = read_json(expected) if expected.exists() else None
+    published = read_json(PAPER / "published" / "results.json")
+    whole = [place for place in study.run_folders() if all((results / place / name).exists() for name in RUN_FILES)]
+    checks = [
+        *check_environment(lock),
+        *check_data(results, published, expectation),
+        *check_splits(study, results, published, expectation),
+        *check_runs(study, results),
+        *check_predictions(results, whole),
+        *(check_repetition(study, results, whole) if repeat else [skipped("a run done twice", "not asked for")]),
+        check_claims(results, expectation),
+    ]
+    print(table_of(checks))
+    if record:
+        write_json(record, {"checks": [as_json(check) for check in checks]})
+    differing = [check.name for check in checks if check.ok is False]
+    if differing:
+        raise Differs(f"{len(differing)} of {len(checks)} checks differ: {', '.join(differing)}.")
+
+
+def expectation_of(study: Study, results: Path) -> dict[str, Any]:
+    """Return what ``paper/expected/<config name>.json`` says of results like these."""
+    splits = {name: results / "preprocessing" / name / "split.csv" for name in study.protocols}
+    return {
+        "manifest": sha256_of(results / "data" / "manifest.csv"),
+        "splits": {name: sha256_of(path) for name, path in splits.items() if path.exists()},
+        "claims": verdicts_of(results) or {},
+    }
+
+
+def verdicts_of(results: Path) -> dict[str, dict[str, str]] | None:
+    """Return the verdicts of ``claims.json`` by claim and protocol, or None if it is not there."""
+    path = results / "claims.json"
+    if not path.exists():
+        return None
+    return {
+        claim["id"]: {protocol: outcome["verdict"] for protocol, outcome in claim["protocols"].items()}
+        for claim in read_json(path)["claims"]
+    }
+
+
+def check_claims(results: Path, expectation: Mapping[str, Any] | None) -> Check:
+    """Compare the verdicts of the claims with the committed ones."""
+    name, found = "verdicts of claims", verdicts_of(results)
+    if found is None:
+        return skipped(name, "claims.json is not there")
+    if expectation is None:
+        return skipped(name, "no expectation is committed")
+    committed = expectation["claims"]
+    pairs = {
+        (claim, protocol): (committed.get(claim, {}).get(protocol), found.get(claim, {}).get(protocol))
+        for claim in {**committed, **found}
+        for protocol in {**committed.get(claim, {}), **found.get(claim, {})}
+    }
+    faults = (
+        f"{claim} ({protocol}): {new or 'no verdict'} instead of {old or 'no verdict'}"
+        for (claim, protocol), (old, new) in pairs.items()
+        if old != new
+    )
+    return each(name, len(pairs), "verdicts", faults)
+
+
+def check_repetition(study: Study, results: Path, places: Sequence[str]) -> Iterator[Check]:
+    """Train the shortest of the runs a second time, in a folder that goes away, and compare its tables byte for byte.
+
+    Equal bytes are promised on the CPU alone, and other processors may add in another order.
+    """
+    name = "a run done twice"
+    records = {place: read_json(results / place / "run.json") for place in places}
+    done = {place: record for place, record in records.items() if record["status"] == "done"}
+    if not done:
+        yield skipped(name, "there is no run")
+        return
+    place = min(done, key=lambda place: done[place]["wall_seconds"])
+    name, record = f"{name}: {place.removeprefix('runs/')}", done[place]
+    if record["settings"]["device"] != "cpu":
+        yield skipped(name, f"it was made on a GPU ({record['device']['name']}); equal bytes are promised on the CPU")
+        return
+    if record["hardware"]["processor"] != processor():
+        yield skipped(name, f"it was made on another processor ({record['hardware']['processor']})")
+        return
+    files = training_files(study, results, record["settings"])
+    absent = [path for paths in files.values() for path in paths if not path.exists()]
+    if absent:
+        yield skipped(name, f"{absent[0]} is not there")
+        return
+    log.info("training %s again, which took %s", place, clock(record["wall_seconds"]))
+    with tempfile.TemporaryDirectory() as folder:
+        again = Path(folder, "run")
+        command = [sys.executable, "-m", "cxr", "train", "--runs", json.dumps({str(again): record["settings"]})]
+        for option, paths in files.items():
+            command += [f"--{option}", *map(str, paths)] if paths else []
+        command += ["--threads", str(record["device"]["threads"])]
+        finished = subprocess.run(command, stderr=subprocess.PIPE, text=True)
+        if finished.returncode:
+            last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
+            yield Check(name, "a run", f"training failed: {last}", False)
+            return
+        for table in ("history.csv", "predictions.csv"):
+            same = (again / table).read_bytes() == (results / place / table).read_bytes()
+            yield Check(f"{name}, {table}", "the same bytes", "the same bytes" if same else "other bytes", same)
+
+
+def training_files(study: Study, results: Path, settings: Mapping[str, Any]) -> dict[str, list[Path]]:
+    """Return the files that ``cxr train`` reads for a run, by option."""
+    protocol, experiment = settings["protocol"], settings["experiment"]
+    backbone = study.pretrained_backbone(experiment, protocol)
+    cached = settings.get("cached_features", False)
+    return {
+        "manifest": [results / "data" / "manifest.csv"],
+        "split": [results / "preprocessing" / protocol / "split.csv"],
+        "preprocessing": [results / "preprocessing" / protocol / "preprocessing.json"],
+        "arrays": [results / "arrays" / f"{name}.npy" for name in study.arrays_of(experiment, protocol)],
+        "weights": [results / "weights" / f"{backbone}.pt"] if backbone else [],
+        "features": [results / "features" / protocol / f"{backbone}.npz"] if cached else [],
+    }
+
+
+def table_of(checks: Sequence[Check]) -> str:
+    """Return the checks as lines of text, below the table the faults of those that differ, and the counts."""
+    rows = [("", "check", "expected", "found")]
+    rows += [(check.verdict, check.name, check.expected or "-", check.found) for check in checks]
+    lines = [aligned(rows)]
+    for check in checks:
+        if check.faults:
+            left = len(check.faults) - SHOWN_FAULTS
+            lines += ["", f"{check.name}:", *(f"  {fault}" for fault in check.faults[:SHOWN_FAULTS])]
+            lines += [f"  and {left} more"] if left > 0 else []
+    counts = {verdict: sum(check.verdict == verdict for check in checks) for verdict in ("ok", "differs", "skipped")}
+    return "\n".join([*lines, "", ", ".join(f"{count} {verdict}" for verdict, count in counts.items())])
+
+
+def as_json(check: Check) -> dict[str, Any]:
+    """Return a check as the record of ``verify`` has it."""
+    return {
+        "name": check.name,
+        "expected": check.expected,
+        "found": check.found,
+        "verdict": check.verdict,
+        "faults": list(check.faults),
+    }

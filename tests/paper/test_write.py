@@ -1,0 +1,393 @@
+import csv
+import json
+import re
+import shutil
+from html import unescape
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+from result_tree import PAPER, make_study, rescore, weigh, write_cohort, write_pictures, write_run, write_tree
+
+from cxr.errors import InputError
+from cxr.paper.write import inline_svg, render_paper, write_pdf
+from cxr.study.config import Study
+
+RUN = "runs/published/custom/seed-42"
+NETS, PARTS = ("resnet18", "densenet121"), ("train", "validation")
+
+# Names that hold a digit: networks, a data digest, a score, image formats.
+NAMES = r"ResNet-18|DenseNet-121|SHA-256|F1"
+
+
+def words(html: str) -> str:
+    html = re.sub(r"<(style|svg|script|template)\b.*?</\1>", " ", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", "", html)))
+
+
+class Elements(HTMLParser):
+    """Tags and attributes of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def test_the_sections_hold_no_number_typed_by_hand():
+    for path in sorted((PAPER / "sections").iterdir()):
+        text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
+        typed = re.findall(r".*\d.*", re.sub(NAMES, "", text))
+        assert not typed, f"{path.name}: {typed}"
+
+
+def test_templates_hold_neither_words_nor_numbers_of_the_paper():
+    for path in sorted((PAPER.parent / "report_templates").glob("*.j2")):
+        text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<[^>]*>", " ", path.read_text(), flags=re.DOTALL)
+        assert not re.findall(r"[A-Za-z0-9]{2,}", text), path.name
+
+
+def table_of(page: str, label: str) -> list[str]:
+    """The rows of a table, below its head."""
+    return re.search(rf'id="{label}".*?</table>', page, re.DOTALL)[0].split("<tr>")[2:]
+
+
+def test_the_tables_hold_the_numbers_of_the_results(page, results):
+    found = json.loads((results / "uncertainty.json").read_text())["protocols"]["published"]["experiments"]["custom"]
+    (row,) = table_of(page, "tab-results")
+    shown = re.findall(r'class="number" title="(.*?) · (.*?) · (.*?)"[^>]*>(.*?)<', row)
+    expected = [0.8438]
+    for metric in ("accuracy", "auroc"):
+        expected += [found[metric]["mean"], *found[metric]["interval"]]
+    assert [text for _, _, _, text in shown] == [f"{value:.3f}" for value in expected]
+    assert {source for _, source, _, _ in shown[1:]} == {"uncertainty.json"}
+    assert shown[1][2] == "protocols.published.experiments.custom (seeds 42).accuracy.mean"
+
+
+def test_a_number_of_a_run_links_to_the_runs_record(page):
+    (row,) = table_of(page, "tab-results")
+    assert 'href="#record-published-custom"' in row
+    assert 'id="record-published-custom"' in "".join(table_of(page, "tab-runs"))
+    (printed,) = re.findall(r'<(\w+) class="number" title="0.8438', row)
+    assert printed == "span", "a number of the study has no record here"
+
+
+def test_the_studys_table_is_shown_whole_with_what_was_not_run(page):
+    rows = table_of(page, "fig-metrics")
+    assert len(rows) == 8
+    assert all(row.count('class="printed"') == 7 == row.count("verdict-not-testable") for row in rows)
+    assert "ResNet-18 I, n = 500 (not run)" in words(rows[0])
+    printed = json.loads((PAPER / "published" / "results.json").read_text())["metrics"][2]["preprint_figure_3"]
+    assert re.findall(r">([\d.]+)</span></span>", rows[0]) == [f"{value:.6g}" for value in printed.values()]
+
+
+def test_changing_one_prediction_changes_the_sentences_that_depend_on_it(study, own_results, page):
+    predictions = own_results / RUN / "predictions.csv"
+    rows = list(csv.DictReader(predictions.open()))
+    wrong = next(row for row in rows if row["set"] == "test" and row["label"] == "0" and row["predicted"] == "1")
+    wrong |= {"predicted": "0", "probability": "0.4"}
+    with predictions.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    before = json.loads((own_results / RUN / "metrics.json").read_text())["test"]["accuracy"]
+    rescore(own_results / RUN)
+    weigh(own_results, study)
+    changed = words(render_paper(study, own_results))
+    assert f"its test accuracy is {before:.3f}" in words(page)
+    assert f"its test accuracy is {before + 1 / 160:.3f}" in changed
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ("{{ runs[0].metrics.test.accuracy }}", r"conclusion.md.j2, line \d+: .*is printed bare"),
+        ("{{ 0.84 }}", "0.84 is printed bare"),
+        ("{{ none }}", "None is printed bare"),
+        ("{{ runs[0].metrics.test.acuracy | number(3) }}", "metrics.json has no key 'test.acuracy'; did you mean 'acc"),
+        ("{{ runs[0].metrix.test }}", r"conclusion.md.j2, line \d+: .*no attribute 'metrix'"),
+        ("{{ accuracy | number(3) }}", "'accuracy' is undefined"),
+        ("{{ ref('fig-transform') }}", "there is no label 'fig-transform' to refer to; did you mean 'fig-transforms'"),
+        ("{{ item('fig-transforms') }}", "the label 'fig-transforms' is given twice"),
+        ("{{ item('plot-x') }}", "'plot-x' must begin with one of fig, sup, tab"),
+        ("{{ item('fig-transform') }}", "no figure 'fig-transform'; did you mean 'fig-transforms'"),
+        ("{{ words.figur }}", "no attribute 'figur'"),
+        ("{{ cite('he2015') }}", "references.bib has no entry 'he2015'"),
+        ("{{ svg('nowhere.svg', 'x') }}", "nowhere.svg does not exist; draw the figures first"),
+        ("# Methods", "the label 'sec-methods' is given twice"),
+        ("{{ ", r"conclusion.md.j2, line \d+:"),
+    ],
+)
+def test_what_is_not_there_or_not_allowed_stops_the_paper(study, results, own_paper, added, message):
+    section = own_paper / "sections" / "conclusion.md.j2"
+    section.write_text(section.read_text() + f"\n{added}\n")
+    with pytest.raises(InputError, match=message):
+        render_paper(study, results, paper=own_paper)
+
+
+def test_the_page_stands_alone(page, results):
+    elements = Elements(page).found
+    assert not [tag for tag, _ in elements if tag in ("link", "iframe", "img", "object")]
+    for tag, attributes in elements:
+        for name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+            address = attributes.get(name) or "#"
+            allowed = ("#", "data:", "https://doi.org/") if tag == "a" else ("#", "data:")
+            assert address.startswith(allowed), address
+    addresses = re.findall(r"url\(\s*[\"']?([^\"')]{1,40})|@import", page)
+    assert all(address.startswith(("#", "data:font/woff2;base64,")) for address in addresses)
+    assert str(results.parent) not in page
+
+
+def test_ids_are_unique_and_every_link_inside_the_page_has_its_target(page):
+    elements = Elements(page).found
+    ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [a.get("href") or a.get("xlink:href") or "" for _, a in elements]
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+    assert set(re.findall(r"url\(#([^)]*)\)", page)) <= set(ids)
+    assert 'class="ref" href="#fig-transforms">Figure\N{NO-BREAK SPACE}1</a>' in page
+
+
+def test_figures_tables_and_sections_are_numbered_in_their_order(study, own_results):
+    curves = [f"curves-{net}-{part}.svg" for net in NETS for part in PARTS]
+    write_pictures(own_results, ["strategies.svg", *curves, "roc.svg"])
+    page = render_paper(study, own_results)
+    signs = re.findall(r'<(?:figcaption|caption)><span class="sign">([^<]*)\.</span>', page)
+    figures = [sign for sign in signs if sign.startswith("Figure")]
+    assert figures == [*(f"Figure\N{NO-BREAK SPACE}{number}" for number in range(1, 8)), "Figure S1"]
+    tables = [int(sign.split("\N{NO-BREAK SPACE}")[1]) for sign in signs if sign.startswith("Table")]
+    assert tables == list(range(1, len(tables) + 1)) and len(tables) >= 3
+    assert "What curves-resnet18-train.svg shows." in page and 'aria-label="What roc.svg shows."' in page
+    headings = re.findall(r'<h[23] id="sec-[^"]*"><span class="sign">([^<]*)</span> ([^<]*)', page)
+    assert [f"{sign} {title.strip()}" for sign, title in headings] == [
+        *("1 Introduction", "2 Related work", "3 Methods", "3.1 Preprocessing and augmentation"),
+        *("3.2 Transfer learning, strategies and hyperparameters", "4 Results", "5 Discussion", "5.1 ResNet-18"),
+        *("5.2 DenseNet-121", "6 Conclusion", "A Reproduction verdicts", "B Discrepancies and their effects"),
+        *("C Statistical methods", "D Data sheet", "E Model card", "F Limitations", "G Compute and provenance"),
+        "H Supplementary figures",
+    ]
+
+
+def test_a_figure_that_was_not_drawn_is_named_where_it_would_be(page):
+    assert (
+        "Figure\N{NO-BREAK SPACE}2 is not drawn; these results hold no file figures/paper/strategies.svg."
+        in unescape(re.sub(r"<[^>]*>", "", page))
+    )
+
+
+def test_synthetic_data_are_declared_on_the_title_page_in_every_caption_and_in_the_text(page):
+    assert page.count('<p class="banner"') == 1
+    assert page.index('<p class="banner"') < page.index('<section class="abstract">')
+    captions = re.findall(r"<(?:figcaption|caption)>.*?</(?:figcaption|caption)>", page, re.DOTALL)
+    assert [words(caption) for caption in captions if 'class="synthetic"' not in caption] == []
+    assert "The images are synthetic phantoms" in page
+
+
+def test_real_data_are_not_called_synthetic(study, own_results):
+    write_cohort(own_results, synthetic=False)
+    rescore(own_results / RUN)
+    shutil.rmtree(own_results / "preprocessing")
+    weigh(own_results, study)
+    real = words(render_paper(study, own_results)).lower()
+    assert "synthetic" not in real and "phantom" not in real
+    assert "its test accuracy is" in real
+
+
+def test_warnings_about_the_data_are_shown(page):
+    assert words(page).count("test/NORMAL holds 114 images; the study had 234.") == 2
+
+
+def test_the_paper_names_what_was_not_run(study, own_results):
+    shutil.rmtree(own_results / "runs")
+    weigh(own_results, study)
+    partial = words(render_paper(study, own_results))
+    assert "No training has been run yet" in partial
+    assert "1 run of the config has no result yet; Table" in partial
+    assert "Custom CNN runs/published/custom/seed-42" in partial
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
+    """Three networks under two protocols with two seeds, one run missing; to be read only."""
+    root = tmp_path_factory.mktemp("two")
+    study = make_study(
+        experiments=["custom", "resnet18-I-500", "resnet18-III"], protocols=["published", "described"], seeds=[1, 2]
+    )
+    write_tree(root, study)
+    shutil.rmtree(root / "runs/described/resnet18-III/seed-2")
+    weigh(root, study)
+    return study, root
+
+
+@pytest.mark.parametrize(
+    ("difference", "interval", "sentence"),
+    [
+        (
+            0.1,
+            [0.05, 0.15],
+            "ahead of ResNet-18 III by 0.100 (paired interval +0.050 to +0.150); the interval leaves zero",
+        ),
+        (0.1, [-0.05, 0.25], "these results do not tell which of the two is better"),
+        (
+            -0.1,
+            [-0.15, -0.05],
+            "is that of ResNet-18 III, ahead of ResNet-18 I, n = 500 by 0.100 (paired interval +0.050",
+        ),
+        (0.0, [-0.1, 0.1], "share the highest test accuracy"),
+    ],
+)
+def test_a_lead_is_told_with_its_size_and_its_certainty(two, tmp_path, difference, interval, sentence):
+    study, root = two[0], Path(shutil.copytree(two[1], tmp_path / "results"))
+    content = json.loads((root / "uncertainty.json").read_text())
+    found = content["protocols"]["published"]
+    found["experiments"]["resnet18-I-500"]["accuracy"]["mean"] = 0.8
+    found["experiments"]["resnet18-III"]["accuracy"]["mean"] = 0.8 - difference
+    for rows in found["comparisons"].values():
+        for row in rows:
+            if (row["a"], row["b"], row["metric"]) == ("resnet18-I-500", "resnet18-III", "accuracy"):
+                row |= {"difference": difference, "interval": interval}
+    (root / "uncertainty.json").write_text(json.dumps(content))
+    text = words(render_paper(study, root))
+    section = text[text.rindex("5.1 ResNet-18") : text.rindex("5.2 DenseNet-121")]
+    assert sentence in section[: section.index("Under the protocol as described")]
+
+
+def test_every_protocol_and_seed_finds_its_room(two):
+    page = render_paper(*two)
+    assert "ResNet-18 III runs/described/resnet18-III/seed-2" in words(page)
+    rows = table_of(page, "tab-results")
+    assert [words(row).split("0.")[0].strip() for row in rows] == [
+        "Custom CNN",
+        "ResNet-18 I, n = 500",
+        "ResNet-18 III",
+    ]
+    assert [row.count("SD ") for row in rows] == [4, 4, 2]
+    assert len(table_of(page, "tab-runs")) == 6
+    assert len(table_of(page, "tab-claims")) == 143
+    assert len(table_of(page, "tab-discrepancies")) == 28
+
+
+def test_an_ablation_is_told_and_its_absence_too(two, tmp_path):
+    study, root = two[0], Path(shutil.copytree(two[1], tmp_path / "results"))
+    assert "What each of them changes was not measured here" in words(render_paper(study, root))
+    effect = {"accuracy": -0.0123, "auroc": 0.0}
+    row = {"experiment": "custom", "n_seeds": 2, "difference": effect, "interval": {"accuracy": [-0.03, 0.01]}}
+    rows = [{"id": "pixel-scale", "kind": "flip", "experiments": [row]}]
+    content = {"protocol": "published", "seeds": [1, 2], "rows": rows, "unmeasured": {"batch-size": "not flipped"}}
+    (root / "ablations.json").write_text(json.dumps(content))
+    table = [words(row) for row in table_of(render_paper(study, root), "tab-discrepancies")]
+    assert "custom: \u22120.012 [\u22120.030, +0.010]".replace(" [", " [") in table[0].replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    assert "not measured: not flipped" in next(row for row in table if row.strip().startswith("batch-size"))
+
+
+def test_the_verdicts_of_the_table_are_those_of_the_claims(two):
+    study, root = two
+    rows = table_of(render_paper(study, root), "fig-metrics")
+    claims = json.loads((root / "claims.json").read_text())["claims"]
+    by_quantity = {claim["quantity"]: claim["protocols"]["published"]["verdict"] for claim in claims}
+    metrics = ["accuracy", "f1_pneumonia", "f1_normal", "sensitivity", "specificity"]
+    metrics += ["precision_pneumonia", "precision_normal"]
+    expected = [by_quantity[f"test('resnet18-I-500', '{metric}')"].replace(" ", "-") for metric in metrics]
+    assert re.findall(r"verdict-([\w-]+)", rows[0]) == expected
+
+
+@pytest.mark.parametrize("name", ["uncertainty", "claims", "baselines"])
+def test_results_without_what_the_paper_weighs_are_refused_in_one_sentence(study, own_results, name):
+    (own_results / f"{name}.json").unlink()
+    with pytest.raises(InputError, match=rf"{name}.json does not exist; .* run snakemake again for this config\.$"):
+        render_paper(study, own_results)
+
+
+def test_an_unknown_word_of_the_page_is_refused(study, results, own_paper):
+    path = own_paper / "words.yaml"
+    path.write_text(path.read_text() + "reproducd: x\n")
+    with pytest.raises(InputError, match=r"words.yaml: unknown key 'reproducd'; did you mean 'reproduced'"):
+        render_paper(study, results, paper=own_paper)
+
+
+def test_what_was_not_run_is_named_with_its_reason(study, own_results):
+    record = own_results / RUN / "run.json"
+    content = json.loads(record.read_text())
+    settings = {name: content[name] for name in ("settings", "weights")}
+    record.write_text(json.dumps({"status": "not run", "reason": "no weights: none to be had", **settings}))
+    weigh(own_results, study)
+    page = words(render_paper(study, own_results))
+    assert "Custom CNN (as published, seed 42)" in page and "no weights: none to be had" in page
+    assert "There is no result yet." in page
+
+
+def test_weights_that_stand_in_are_said_on_the_first_page_and_in_captions(study, own_results, page):
+    assert "Not the study's pretrained weights" not in words(page)
+    record = own_results / RUN / "run.json"
+    content = json.loads(record.read_text())
+    content["weights"] = {"available": True, "original": False, "origin": "file mine.pth"}
+    record.write_text(json.dumps(content))
+    changed = render_paper(study, own_results)
+    assert "In their place stand: file mine.pth." in words(changed)
+    computed = len(re.findall(r"Synthetic phantom data\.", changed))
+    assert computed > 5 and len(re.findall(r"Some weights are not the study", changed)) == computed
+
+
+def test_equal_inputs_give_the_same_page(study, results, page):
+    assert render_paper(study, results) == page
+
+
+@pytest.mark.slow
+def test_equal_inputs_give_the_same_pdf(page, pdf, tmp_path):
+    write_pdf(page, tmp_path / "again.pdf")
+    assert (tmp_path / "again.pdf").read_bytes() == pdf.read_bytes()
+
+
+def test_the_pdf_holds_the_numbers_of_the_tables(pdf, page):
+    text = re.sub(r"\s+", " ", " ".join(sheet.extract_text() for sheet in PdfReader(pdf).pages))
+    table = re.search(r'id="tab-results".*?</table>', page, re.DOTALL)[0]
+    rows = [re.findall(r'class="number"[^>]*>([^<]*)<', row) for row in table.split("<tr>")[2:]]
+    assert [len(row) for row in rows] == [7]
+    for row in rows:
+        for shown in row:
+            assert shown in text
+    assert "Synthetic data." in text
+
+
+def test_the_pdf_is_tagged_titled_and_navigable_and_needs_no_font_of_the_reader(pdf):
+    reader = PdfReader(pdf)
+    assert reader.metadata.title.startswith("Transfer learning method in the problem of binary classification")
+    assert "Kolesnikov" in reader.metadata.author
+    assert reader.metadata.creation_date_raw.startswith("D:20260203")
+    assert reader.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    assert b"pdfuaid" in reader.trailer["/Root"]["/Metadata"].get_data()
+    titles = [item.title for item in reader.outline if not isinstance(item, list)]
+    assert "4 Results" in titles and "References" in titles
+    assert {tuple(round(float(side)) for side in sheet.mediabox[2:]) for sheet in reader.pages} == {(595, 842)}
+    for sheet in reader.pages:
+        for font in sheet["/Resources"]["/Font"].values():
+            (descendant,) = font.get_object()["/DescendantFonts"]
+            assert "Paper" in font.get_object()["/BaseFont"]
+            assert "/FontFile2" in descendant.get_object()["/FontDescriptor"].get_object()
+
+
+def test_an_svg_in_the_page_has_ids_of_its_own_and_a_description(tmp_path: Path):
+    drawing = tmp_path / "a.svg"
+    drawing.write_text(
+        '<?xml version="1.0"?><svg width="9pt"><metadata>x</metadata><defs><style>*{}</style><path id="p"/></defs>'
+        '<use xlink:href="#p" style="fill: #231f20; stroke: none" clip-path="url(#p)"/></svg>'
+    )
+    assert inline_svg(drawing, "run-1/a.svg", 'loss & "gain"') == (
+        '<svg role="img" aria-label="loss &amp; &#34;gain&#34;" stroke-linejoin="round" stroke-linecap="butt" '
+        'width="9pt"><title>loss &amp; &#34;gain&#34;</title><defs><path id="run-1-a-p" d="M0 0"/></defs>'
+        '<use xlink:href="#run-1-a-p" fill="currentColor" stroke="none" clip-path="url(#run-1-a-p)"/></svg>'
+    )
+
+
+def test_a_run_written_again_with_its_own_seed_is_found(tmp_path):
+    study = make_study(seeds=[7])
+    write_cohort(tmp_path, synthetic=True)
+    write_run(tmp_path, study, "custom", "published", 7)
+    weigh(tmp_path, study)
+    assert "\u00b7 seed 7" not in words(render_paper(study, tmp_path))

@@ -1,0 +1,208 @@
+"""A small result tree as the stages before the paper leave it: random predictions, honestly scored."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from cxr.claims.verdicts import write_claims
+from cxr.evaluation.metrics import write_metrics
+from cxr.evaluation.uncertainty import write_uncertainty
+from cxr.figures.draw import draw_transforms
+from cxr.files import write_json
+from cxr.study.config import Study
+
+PAPER = Path(__file__).parents[1] / "paper"
+
+CONFIG = {
+    "name": "toy",
+    "device": "cpu",
+    "threads": 1,
+    "image_size": 64,
+    "protocols": ["published"],
+    "experiments": ["custom"],
+    "seeds": [42],
+    "limits": [{"experiments": ["*"], "epochs": 10}],
+}
+COUNTS = {
+    "train": {"NORMAL": 250, "PNEUMONIA": 600},
+    "val": {"NORMAL": 8, "PNEUMONIA": 8},
+    "test": {"NORMAL": 114, "PNEUMONIA": 190},
+}
+TEST, VALIDATION = {"NORMAL": 60, "PNEUMONIA": 100}, {"NORMAL": 62, "PNEUMONIA": 98}
+PUBLISHED = {
+    "train": {"NORMAL": 1341, "PNEUMONIA": 3875},
+    "val": {"NORMAL": 8, "PNEUMONIA": 8},
+    "test": {"NORMAL": 234, "PNEUMONIA": 390},
+}
+
+
+def make_study(**changes: Any) -> Study:
+    """The study's own experiments and protocols under a small config."""
+    data = {"source": "phantom", "phantom": {"seed": 1, "counts": COUNTS}}
+    return Study.from_config({**CONFIG, "data": data, **changes})
+
+
+def write_tree(root: Path, study: Study, synthetic: bool = True) -> None:
+    """Write all that a config makes before the paper."""
+    write_cohort(root, synthetic)
+    for protocol in study.protocols:
+        write_preprocessing(root, study, protocol)
+        for experiment in study.experiments:
+            for seed in study.config["seeds"]:
+                write_run(root, study, experiment, protocol, seed)
+    weigh(root, study)
+
+
+def write_cohort(root: Path, synthetic: bool) -> None:
+    """Write ``cohort.json`` of the size of the demo."""
+    write_json(
+        root / "data" / "cohort.json",
+        {
+            "source": "phantom" if synthetic else "folder",
+            "root": "data/phantom",
+            "title": "Drawn chest phantoms" if synthetic else "Chest X-ray images",
+            "synthetic": synthetic,
+            "licence": "CC0" if synthetic else "CC BY 4.0",
+            "citation": "drawn by cxr" if synthetic else "Kermany et al., 2018",
+            "counts": COUNTS,
+            "published_counts": PUBLISHED,
+            "etiology": {"bacteria": 500, "virus": 298},
+            "modes": {"L": 1120, "RGB": 50},
+            "rgb_by_folder": {"train/PNEUMONIA": 50},
+            "width": {"min": 80, "median": 131.5, "max": 190},
+            "height": {"min": 60, "median": 98, "max": 160},
+            "aspect_ratio_by_class": {"NORMAL": 1.21, "PNEUMONIA": 1.43},
+            "width_by_class": {"NORMAL": 140, "PNEUMONIA": 121},
+            "duplicates": {"groups": 3, "files": 6},
+            "patients": {"coarse": 700, "fine": 731},
+            "warnings": ["test/NORMAL holds 114 images; the study had 234."],
+        },
+    )
+
+
+def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
+    """Write ``preprocessing.json``, ``transforms.npz`` and the figure of the transforms."""
+    folder = root / "preprocessing" / protocol
+    write_json(
+        folder / "preprocessing.json",
+        {
+            "protocol": protocol,
+            "image_size": study.config["image_size"],
+            "sets": {"train": {"NORMAL": 250, "PNEUMONIA": 250}, "validation": VALIDATION, "test": TEST},
+            "test_rows_sha256": "ab" * 32,
+            "normalisation": {
+                "mean": 0.50123,
+                "std": 0.24017,
+                "mean_printed": 0.5455,
+                "std_printed": 0.2587,
+                "pixel_divisor": 225,
+            },
+            "training_images": {name: 2000 for name in study.experiments},
+            "patient_overlap": {"fine": 51, "coarse": 58},
+        },
+    )
+    images = np.random.default_rng(0).random((3, 64, 64), np.float32)
+    transforms = [f"T{index}" for index in range(5)]
+    figures = root / "figures" / protocol
+    figures.mkdir(parents=True, exist_ok=True)
+    np.savez(figures / "transforms.npz", **{name: np.roll(images, 5 * i, 2) for i, name in enumerate(transforms)})
+    draw_transforms(figures / "transforms.npz", figures / "transforms.svg")
+
+
+def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: int) -> None:
+    """Write the files of one run: predictions that are right about nine times in ten, and what follows from them."""
+    rng = np.random.default_rng([seed, study.experiments.index(experiment)])
+    folder = root / "runs" / protocol / experiment / f"seed-{seed}"
+    folder.mkdir(parents=True)
+    settings = study.run_settings(experiment, protocol, seed)
+    rows = []
+    for name, sizes in (("validation", VALIDATION), ("test", TEST)):
+        for label, (kind, size) in enumerate(sizes.items()):
+            logits = rng.normal(2.6 * label - 0.9, 1.5, size)
+            for index, probability in enumerate(1 / (1 + np.exp(-logits))):
+                path = f"test/{kind}/{name}-{index:03d}.jpeg"
+                rows.append([path, name, label, index, index, f"{probability:.9g}", int(probability > 0.5)])
+    _write_csv(
+        folder / "predictions.csv",
+        ["path", "set", "label", "patient_coarse", "patient_fine", "probability", "predicted"],
+        rows,
+    )
+    epochs = np.arange(1, settings["epochs"] + 1)
+    validation = 0.84 + rng.normal(0, 0.02, len(epochs))
+    loss = 0.08 + 0.5 * np.exp(-epochs / 3)
+    last = loss * rng.uniform(0.4, 1.8, len(epochs))
+    columns = [epochs, np.full(len(epochs), 0.001), loss, 0.97 - 0.2 * np.exp(-epochs / 4), last, validation]
+    _write_csv(
+        folder / "history.csv",
+        ["epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy"],
+        [[int(epoch), *(f"{value:.9g}" for value in values)] for epoch, *values in zip(*columns, strict=True)],
+    )
+    best = int(validation.argmax())
+    write_json(
+        folder / "run.json",
+        {
+            "status": "done",
+            "settings": settings,
+            "seed": seed,
+            "best_epoch": best + 1,
+            "best_val_accuracy": float(validation[best]),
+            "parameters": {"total": 8747, "trainable": 8747},
+            "weights": {"available": True, "original": True, "origin": "random", "seed": seed},
+            "training_images": 2000,
+            "steps_per_epoch": 200,
+            "started": "2026-02-03T04:05:06+00:00",
+            "epoch_seconds": [9.1] * len(epochs),
+            "wall_seconds": 91.234,
+            "peak_memory_mib": 812.4,
+            "device": {"device": "cpu", "threads": 2},
+            "code": {"version": "0.1.0", "commit": None, "dirty": None},
+            "packages": {"python": "3.11.9", "torch": "2.9.0", "numpy": "2.1.0"},
+            "hardware": {"processor": "A processor", "cores": 2, "system": "Linux"},
+            "inputs": {"manifest": "cd" * 32, "split": "ef" * 32},
+        },
+    )
+    rescore(folder)
+
+
+def weigh(root: Path, study: Study) -> None:
+    """Make again what follows from all runs: uncertainty and verdicts; and a baseline that is always the same."""
+    config = dict(study.config)
+    write_uncertainty(config, root, root / "uncertainty.json", resamples=200)
+    write_claims(config, root, root / "claims.json")
+    score = {"n": 160, "accuracy": 0.625, "auroc": 0.5}
+    majority = {"says": "nothing", "training_images": 500, "features": 0, "C": None, "metrics": {"test": score}}
+    separable = {"train": 250, "test": 114, "auroc": 0.61}
+    write_json(
+        root / "baselines.json",
+        {
+            "protocols": {protocol: {"majority-class": majority} for protocol in study.protocols},
+            "shift": {
+                "thumbnail": 32,
+                "train_against_test": {"NORMAL": separable, "PNEUMONIA": separable},
+                "cross_validated": {"auroc": 0.93},
+                "official_test": {"auroc": 0.88},
+            },
+        },
+    )
+
+
+def write_pictures(root: Path, names: list[str]) -> None:
+    """Write figures of the paper, empty ones, and their index."""
+    folder = root / "figures" / "paper"
+    folder.mkdir(parents=True)
+    for name in names:
+        (folder / name).write_text('<svg width="9pt" height="9pt" viewBox="0 0 9 9"><g id="axes"/></svg>')
+    index = {f"paper/{name}": {"title": f"Title of {name}", "finding": f"What {name} shows."} for name in names}
+    write_json(folder / "index.json", index)
+
+
+def rescore(run: Path) -> None:
+    """Make a run's metrics again from its predictions."""
+    write_metrics([run / "predictions.csv"], [run / "metrics.json"])
+
+
+def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
+    with path.open("w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream).writerows([header, *rows])

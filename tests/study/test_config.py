@@ -1,0 +1,160 @@
+"""Configs and the data of paper/: what is accepted, what is refused, and with which words."""
+
+import copy
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from cxr.errors import InputError
+from cxr.files import REPOSITORY
+from cxr.study.config import PAPER, Study, listing_digest, read_experiments, read_protocol
+from cxr.study.schemas import read_yaml
+
+DEMO = read_yaml(REPOSITORY / "config" / "demo.yaml")
+
+
+@pytest.mark.parametrize("name", ["config", "demo", "dev"])
+def test_shipped_configs_are_valid(name: str) -> None:
+    study = Study.from_config(read_yaml(REPOSITORY / "config" / f"{name}.yaml"))
+    assert study.results == f"results/{study.config['name']}"
+    for protocol in study.protocols:
+        for experiment in study.experiments:
+            assert set(study.arrays_of(experiment, protocol)) <= set(study.all_arrays())
+
+
+def changed(path: str, value: Any) -> dict[str, Any]:
+    config = copy.deepcopy(DEMO)
+    *parents, last = path.split(".")
+    place = config
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return config
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "words"),
+    [
+        ("imagesize", 64, ["'imagesize'", "did you mean 'image_size'?"]),
+        ("data.phantom.sed", 1, ["'data.phantom'", "'sed'", "did you mean 'seed'?"]),
+        ("zzz", 1, ["'zzz'", "known keys are name,"]),
+        ("device", "cudaa", ["'device'", "did you mean 'cuda'?"]),
+        ("seeds", "42", ["'seeds'"]),
+        ("seeds", [1, 1], ["'seeds'"]),
+        ("image_size", 50, ["'image_size'", "16"]),
+        ("experiments", ["custm"], ["'custm'", "did you mean 'custom'?"]),
+        ("protocols", ["publishd"], ["'publishd'", "did you mean 'published'?"]),
+        ("name", "../x", ["'name'"]),
+        ("data.phantom.counts.val.NORMAL", 0, ["NORMAL", "minimum"]),
+    ],
+)
+def test_bad_configs_are_one_sentence(path: str, value: Any, words: list[str]) -> None:
+    with pytest.raises(InputError) as caught:
+        Study.from_config(changed(path, value))
+    assert "\n" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_missing_key_is_named() -> None:
+    config = {key: value for key, value in DEMO.items() if key != "device"}
+    with pytest.raises(InputError, match="'device' is missing"):
+        Study.from_config(config)
+
+
+def test_folder_names_an_environment_variable(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    study = Study.from_config(read_yaml(REPOSITORY / "config" / "dev.yaml"))
+    monkeypatch.delenv("CXR_DATA", raising=False)
+    with pytest.raises(InputError, match=r"'\$CXR_DATA', an environment variable"):
+        study.image_source()
+    monkeypatch.setenv("CXR_DATA", str(tmp_path / "missing"))
+    with pytest.raises(InputError, match="missing' does not exist"):
+        study.image_source()
+    monkeypatch.setenv("CXR_DATA", str(tmp_path))
+    assert study.image_source()["folder"] == str(tmp_path)
+
+
+def test_listing_digest_sees_files_and_sizes_and_no_touch(tmp_path: Path) -> None:
+    (tmp_path / "train").mkdir()
+    image = tmp_path / "train" / "a.jpeg"
+    image.write_bytes(b"12")
+    first = listing_digest(tmp_path)
+    image.touch()
+    (tmp_path / ".DS_Store").write_bytes(b"x")
+    assert listing_digest(tmp_path) == first
+    image.write_bytes(b"123")
+    second = listing_digest(tmp_path)
+    image.rename(image.with_name("b.jpeg"))
+    assert len({first, second, listing_digest(tmp_path)}) == 3
+
+
+def test_run_settings_hold_everything_that_decides_a_run() -> None:
+    settings = Study.from_config(read_yaml(REPOSITORY / "config" / "config.yaml")).run_settings(
+        "custom", "published", 42
+    )
+    assert settings["epochs"] == 25 and settings["batch_size"] == 10 and settings["pixel_divisor"] == 225
+    assert settings["transforms"]["T4"] == [{"resize": 1.25}, {"crop": 1.0}, {"mirror": 0.5}, {"rotate": [-5, 5]}]
+    limits = [{"experiments": ["cust*"], "epochs": 3}, {"experiments": ["resnet18-*"], "epochs": 1}]
+    limited = Study.from_config(changed("limits", limits)).run_settings("custom", "published", 42)
+    assert limited["epochs"] == 3
+
+
+def test_published_arrays_are_224_and_280() -> None:
+    study = Study.from_config(read_yaml(REPOSITORY / "config" / "config.yaml"))
+    assert study.arrays_of("custom", "published") == ["224px", "280px"]
+    corrected = Study.from_config(changed("protocols", ["corrected", "described"]))
+    assert corrected.array_name(1.0, "corrected") == f"{DEMO['image_size']}px-antialias"
+    assert corrected.array_name(1.0, "described") == f"{DEMO['image_size']}px-average"
+
+
+@pytest.mark.parametrize(
+    ("text", "change", "words"),
+    [
+        ("- pixel-scale", "- pixel-scales", "unknown row 'pixel-scales'; did you mean 'pixel-scale'"),
+        ("resnet18-III", "resnet18-IIII", "no experiment is called 'resnet18-IIII'"),
+        ("batch_size: 30", "batchsize: 30", "unknown key 'batchsize'; did you mean 'batch_size'"),
+        ("{resize: 1.0}]", "{mirror: 1.0}]", "exactly one step 'resize'"),
+        ("grey: average", "gray: average", "did you mean 'grey'"),
+    ],
+)
+def test_a_protocol_that_names_what_is_not_there_is_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str, change: str, words: str
+) -> None:
+    shutil.copytree(PAPER, tmp_path / "paper")
+    described = tmp_path / "paper" / "protocols" / "described.yaml"
+    described.write_text(described.read_text().replace(text, change))
+    monkeypatch.setattr("cxr.study.config.PAPER", tmp_path / "paper")
+    with pytest.raises(InputError, match=words):
+        read_protocol("described")
+
+
+def test_every_protocol_takes_every_row_that_a_protocol_can_take_once() -> None:
+    rows = set(read_yaml(PAPER / "discrepancies.yaml"))
+    assert len(rows) == 28
+    taken = [
+        [row for rows in read_protocol(file.stem)["takes"].values() for row in rows]
+        for file in (PAPER / "protocols").glob("*.yaml")
+    ]
+    assert len(taken) == 3
+    for mine in taken:
+        assert len(mine) == len(set(mine)) and set(mine) == set(taken[0]) <= rows
+
+
+def test_unknown_transform_is_refused(tmp_path: Path) -> None:
+    text = (PAPER / "experiments.yaml").read_text().replace("training_set: [T1, T2, T3, T4]", "training_set: [T1, T22]")
+    (tmp_path / "experiments.yaml").write_text(text)
+    with pytest.raises(InputError, match=r"unknown transform 'T22'; did you mean 'T2'\?"):
+        read_experiments(tmp_path / "experiments.yaml")
+
+
+def test_broken_yaml_names_file_and_line(tmp_path: Path) -> None:
+    (tmp_path / "broken.yaml").write_text("name: demo\n  data: [")
+    with pytest.raises(InputError, match=r"broken\.yaml line 2"):
+        read_yaml(tmp_path / "broken.yaml")
+
+
+def test_protocols_validate() -> None:
+    for file in (PAPER / "protocols").glob("*.yaml"):
+        assert read_protocol(file.stem)["title"]
