@@ -24,6 +24,7 @@ from cxr.provenance import peak_memory_mib
 # Imported only when called, so that no command pays for another's imports.
 COMMANDS = {
     "images": "cxr.images.sources:provide_images",
+    "embed": "cxr.images.embedded:write_embedded",
     "manifest": "cxr.images.manifest:write_manifest",
     "split": "cxr.preprocessing.split:write_split",
     "arrays": "cxr.preprocessing.arrays:write_arrays",

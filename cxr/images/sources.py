@@ -1,4 +1,4 @@
-"""Where the images come from: drawn phantoms, a folder of the user's own, Kaggle, or the archive on Mendeley Data."""
+"""Where the images come from: the project itself, a folder of the user's own, Kaggle, Mendeley Data, drawn phantoms."""
 
 import errno
 import logging
@@ -54,6 +54,7 @@ DESCRIPTIONS: dict[str, dict[str, Any]] = {
         "citation": "",
         "if_counts_differ": "ignore",
     },
+    "embedded": {"title": "Chest X-Ray Images (Pneumonia), reduced to 80 px"} | _KERMANY,
     "folder": {
         "title": "Chest radiographs from a local folder",
         "synthetic": False,
@@ -93,7 +94,8 @@ def provide_images(settings: dict[str, Any], folder: Path, source: Path, threads
 
     Args:
         settings: ``data`` of the config.
-        folder: where phantoms are drawn; other sources keep their images where they are or in a cache.
+        folder: where phantoms are drawn and embedded images are unpacked; other sources keep their images where they
+            are or in a cache.
         source: JSON with ``source``, ``settings``, ``root`` (the folder that holds train/, val/ and test/), ``title``,
             ``synthetic`` (no person was ever X-rayed), ``licence``, ``citation`` and ``if_counts_differ`` (``refuse``,
             ``warn`` or ``ignore`` numbers of images other than the published ones). With the settings in it, the file
@@ -108,6 +110,11 @@ def provide_images(settings: dict[str, Any], folder: Path, source: Path, threads
         from cxr.images.phantom import draw_cohort
 
         draw_cohort(folder, **settings["phantom"], workers=threads)
+        root = folder
+    elif name == "embedded":
+        from cxr.images.embedded import unpack_embedded
+
+        unpack_embedded(folder)
         root = folder
     else:
         root = fetch(settings)

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -87,8 +87,12 @@ def _downsampled(rows: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def digest_of_test_rows(split: pd.DataFrame) -> str:
-    """Return the SHA-256 of the test rows' paths joined by newlines; the study's begins 1d7a6fb2f7fc9b5b."""
-    return hashlib.sha256("\n".join(split.loc[split["set"] == "test", "path"]).encode()).hexdigest()
+    """Return the SHA-256 of the test rows' paths joined by newlines; the study's begins 1d7a6fb2f7fc9b5b.
+
+    The originals are JPEG files called ``.jpeg``: a copy in another format has the digest of the originals' names.
+    """
+    paths = [str(PurePosixPath(path).with_suffix(".jpeg")) for path in split.loc[split["set"] == "test", "path"]]
+    return hashlib.sha256("\n".join(paths).encode()).hexdigest()
 
 
 def shared_patients(split: pd.DataFrame, manifest: pd.DataFrame, key: str) -> int:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr.errors import InputError, did_you_mean
+from cxr.files import sha256_of
 from cxr.study.protocols import DISCREPANCIES, PAPER, flipped, merged, protocol_of, read_discrepancies, read_experiments
 from cxr.study.schemas import validate
 from cxr.study.steps import is_fixed, resize_of
@@ -97,7 +98,8 @@ class Study:
         """Settings of the stage that fetches or draws the images, with the folder's variables expanded.
 
         For a folder, ``listing`` is a digest of its file names and sizes: when a file is added, removed or replaced,
-        the settings change and Snakemake makes the manifest again; a mere touch changes nothing.
+        the settings change and Snakemake makes the manifest again; a mere touch changes nothing. For the embedded
+        images, ``sha256`` of their archive does the same.
 
         Raises:
             InputError: the folder names an environment variable that is not set, or does not exist.
@@ -110,6 +112,8 @@ class Study:
                     f"data.folder '{folder}' does not exist; name the folder that holds train/, val/ and test/."
                 )
             source |= {"folder": str(folder), "listing": listing_digest(folder)}
+        if source["source"] == "embedded":
+            source["sha256"] = sha256_of(PAPER / "data" / "chest_xray_80.zip")
         return source
 
     def array_name(self, scale: float, protocol: str) -> str:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cxr.errors import InputError
-from cxr.files import read_json, write_json, written_whole
+from cxr.files import read_json, sha256_of, write_json, written_whole
 from cxr.networks.architectures import accelerator, build_model, parameter_counts, set_training_mode
 from cxr.networks.precision import forward, in_format, set_precision
 from cxr.networks.weights import load_weights
@@ -31,6 +31,7 @@ from cxr.training.sets import feature_sets, image_sets, members_of_sets, stored_
 log = logging.getLogger(__name__)
 
 STATE = "unfinished.pt"
+OUTPUTS = ("history.csv", "predictions.csv", "checkpoint.pt")
 HISTORY = ["epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
 PATIENTS = ["path", "patient_coarse", "patient_fine"]
 PREDICTIONS = ["path", "set", "label", "patient_coarse", "patient_fine", "probability", "predicted"]
@@ -55,7 +56,7 @@ def train(
     Args:
         runs: settings of ``Study.run_settings`` by the folder that each run writes: ``history.csv`` (``epoch,
             learning_rate, train_loss, train_accuracy, val_loss, val_accuracy``), ``predictions.csv``, ``checkpoint.pt``
-            (state_dict of the kept epoch) and ``run.json``.
+            (state_dict of the kept epoch) and ``run.json``, which holds the SHA-256 of the other three.
         manifest: ``manifest.csv``.
         split: ``split.csv`` of the protocol.
         preprocessing: ``preprocessing.json`` of the protocol, for the normalisation constants.
@@ -119,6 +120,7 @@ def train(
             {
                 "status": "done",
                 "settings": settings,
+                "outputs": {name: sha256_of(folder / name) for name in OUTPUTS},
                 "seed": settings["seed"],
                 "best_epoch": fitted["best_epoch"],
                 "best_val_accuracy": fitted["best_accuracy"],

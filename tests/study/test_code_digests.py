@@ -11,7 +11,7 @@ from cxr.files import REPOSITORY
 from cxr.study.code_digests import code_of, source_files
 
 TORCH_FREE = (
-    *("images", "manifest", "split", "normalisation", "evaluate", "evaluate-runs", "uncertainty", "baselines"),
+    *("images", "embed", "manifest", "split", "normalisation", "evaluate", "evaluate-runs", "uncertainty", "baselines"),
     *("ablations", "claims", "verify", "compare", "paper-figures", "report"),
 )
 
