@@ -14,7 +14,7 @@ PANGO := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 .PHONY: help demo paper dev test bench check setup pango lock clean
 
 help:
-	@echo "make demo    the paper from drawn phantoms, in minutes: results/demo/report/paper.html and paper.pdf"
+	@echo "make demo    the paper from drawn phantoms, in minutes: results/demo/paper/paper.html and paper.pdf"
 	@echo "make paper   the paper from Kaggle's images, on a GPU"
 	@echo "make dev     the paper from the images in the folder that CXR_DATA names, without a GPU"
 	@echo "make test    all checks and tests (make test PYTEST_ARGS='-m \"not slow\"' for the quick ones)"
@@ -24,7 +24,7 @@ help:
 
 demo: setup
 	snakemake --cores all --configfile config/demo.yaml
-	@echo "The paper: results/demo/report/paper.html and paper.pdf"
+	@echo "The paper: results/demo/paper/paper.html and paper.pdf"
 
 paper: setup
 	snakemake --cores all --configfile config/config.yaml

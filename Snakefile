@@ -38,15 +38,15 @@ RESULTS = study.results
 
 
 include: "workflow/rules/common.smk"
-include: "workflow/rules/data.smk"
-include: "workflow/rules/preprocess.smk"
-include: "workflow/rules/train.smk"
-include: "workflow/rules/evaluate.smk"
-include: "workflow/rules/evidence.smk"
+include: "workflow/rules/images.smk"
+include: "workflow/rules/preprocessing.smk"
+include: "workflow/rules/networks.smk"
+include: "workflow/rules/training.smk"
+include: "workflow/rules/evaluation.smk"
+include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
-include: "workflow/rules/report.smk"
-include: "workflow/rules/checkpoints.smk"
-include: "workflow/rules/verify.smk"
+include: "workflow/rules/paper.smk"
+include: "workflow/rules/review.smk"
 
 
 # Of each machine; the cluster's scheduler gives whole GPUs.
@@ -62,4 +62,4 @@ localrules:
 rule all:
     default_target: True
     input:
-        rules.report.output,
+        rules.paper.output,

@@ -55,9 +55,11 @@ def runs() -> list[dict[str, Any]]:
         folder = scratch("scale-runs")
         shutil.rmtree(folder)
         config = read_yaml(DEMO) | {"seeds": list(range(factor))}
-        for run in Path("results/demo/runs").glob("*/*/*"):
+        for run in Path("results/demo/training/runs").glob("*/*/*"):
             for seed in config["seeds"]:
-                copy = folder / "runs" / run.parent.relative_to("results/demo/runs") / f"seed-{seed}"
+                copy = (
+                    folder / "training" / "runs" / run.parent.relative_to("results/demo/training/runs") / f"seed-{seed}"
+                )
                 copy.mkdir(parents=True)
                 shutil.copy(run / "predictions.csv", copy)
                 record = read_json(run / "run.json")
@@ -66,7 +68,7 @@ def runs() -> list[dict[str, Any]]:
             "evaluate-runs": ["--config", json.dumps(config), "--results", folder, "--threads", "2"],
             "uncertainty": ["--config", json.dumps(config), "--results", folder, "--uncertainty", folder / "u.json"],
         }
-        count = len(list(folder.glob("runs/*/*/*")))
+        count = len(list(folder.glob("training/runs/*/*/*")))
         for name, arguments in stages.items():
             memory, seconds = stage(name, *arguments)
             points.append({"of": "runs", "count": count, "stage": name, "seconds": seconds, "memory_mib": memory})

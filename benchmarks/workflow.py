@@ -44,7 +44,7 @@ def snakemake(*arguments: str) -> float:
 def paper() -> list[Row]:
     """Make the demo's paper again from its predictions, after the demo where it has not run yet."""
     snakemake("--configfile", str(DEMO))
-    runs = len(list(Path("results/demo/runs").glob("*/*/*/predictions.csv")))
+    runs = len(list(Path("results/demo/training/runs").glob("*/*/*/predictions.csv")))
     seconds = snakemake("--configfile", str(DEMO), "--forcerun", "evaluate")
     return [
         limit_row("paper from predictions", seconds, 60, "s", f"{runs} runs: metrics, evidence, figures, HTML, PDF")

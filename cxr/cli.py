@@ -32,9 +32,9 @@ COMMANDS = {
     "weights": "cxr.networks.weights:write_weights",
     "features": "cxr.training.features:write_features",
     "train": "cxr.training.train:train",
-    "evaluate": "cxr.evaluation.metrics:write_metrics",
+    "metrics": "cxr.evaluation.metrics:write_metrics",
     "examples": "cxr.preprocessing.transforms:write_examples",
-    "evaluate-runs": "cxr.evaluation.evaluate:evaluate_runs",
+    "evaluate": "cxr.evaluation.evaluate:evaluate_runs",
     "uncertainty": "cxr.evaluation.uncertainty:write_uncertainty",
     "baselines": "cxr.evaluation.baselines:write_baselines",
     "ablations": "cxr.evaluation.ablations:write_ablations",
@@ -43,8 +43,8 @@ COMMANDS = {
     "claims": "cxr.claims.verdicts:write_claims",
     "verify": "cxr.review.verify:verify",
     "compare": "cxr.review.compare:compare",
-    "paper-figures": "cxr.figures.draw:write_paper_figures",
-    "report": "cxr.paper.write:write_report",
+    "figures": "cxr.figures.draw:write_paper_figures",
+    "paper": "cxr.paper.write:write_report",
 }
 
 

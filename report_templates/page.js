@@ -158,7 +158,7 @@ function traceNumbers(tip, word) {
     of = number;
     const [value, file, ...key] = traces.get(number).split(" \u00b7 ");
     const entries = [...row("value", value), ...row("file", file), ...row("key", key.join(" \u00b7 "))];
-    const run = /^runs\/([^/;]+)\/([^/;]+)\/seed-(\d+)\/[^;]*$/.exec(file);
+    const run = /^\w+\/runs\/([^/;]+)\/([^/;]+)\/seed-(\d+)\/[^;]*$/.exec(file);
     if (run) entries.push(...row("protocol", run[1]), ...row("experiment", run[2]), ...row("seed", run[3]));
     tip.firstElementChild.replaceChildren(...entries);
     tip.hidden = false;

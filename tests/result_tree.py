@@ -11,6 +11,7 @@ from cxr.evaluation.metrics import write_metrics
 from cxr.evaluation.uncertainty import write_uncertainty
 from cxr.figures.draw import draw_transforms
 from cxr.files import write_json
+from cxr.study import layout
 from cxr.study.config import Study
 
 PAPER = Path(__file__).parents[1] / "paper"
@@ -58,7 +59,7 @@ def write_tree(root: Path, study: Study, synthetic: bool = True) -> None:
 def write_cohort(root: Path, synthetic: bool) -> None:
     """Write ``cohort.json`` of the size of the demo."""
     write_json(
-        root / "data" / "cohort.json",
+        layout.cohort(root),
         {
             "source": "phantom" if synthetic else "folder",
             "root": "data/phantom",
@@ -84,9 +85,8 @@ def write_cohort(root: Path, synthetic: bool) -> None:
 
 def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
     """Write ``preprocessing.json``, ``transforms.npz`` and the figure of the transforms."""
-    folder = root / "preprocessing" / protocol
     write_json(
-        folder / "preprocessing.json",
+        layout.preprocessing(root, protocol),
         {
             "protocol": protocol,
             "image_size": study.config["image_size"],
@@ -105,16 +105,18 @@ def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
     )
     images = np.random.default_rng(0).random((3, 64, 64), np.float32)
     transforms = [f"T{index}" for index in range(5)]
-    figures = root / "figures" / protocol
+    examples = layout.preprocessing(root, protocol).with_name("transforms.npz")
+    np.savez(examples, **{name: np.roll(images, 5 * i, 2) for i, name in enumerate(transforms)})
+    figures = layout.figures(root) / protocol
     figures.mkdir(parents=True, exist_ok=True)
-    np.savez(figures / "transforms.npz", **{name: np.roll(images, 5 * i, 2) for i, name in enumerate(transforms)})
-    draw_transforms(figures / "transforms.npz", figures / "transforms.svg")
+    draw_transforms(examples, figures / "transforms.svg")
 
 
 def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: int) -> None:
     """Write the files of one run: predictions that are right about nine times in ten, and what follows from them."""
     rng = np.random.default_rng([seed, study.experiments.index(experiment)])
-    folder = root / "runs" / protocol / experiment / f"seed-{seed}"
+    place = layout.place_of(protocol, experiment, seed)
+    folder = layout.run(root, place)
     folder.mkdir(parents=True)
     settings = study.run_settings(experiment, protocol, seed)
     rows = []
@@ -163,19 +165,19 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
             "inputs": {"manifest": "cd" * 32, "split": "ef" * 32},
         },
     )
-    rescore(folder)
+    rescore(root, place)
 
 
 def weigh(root: Path, study: Study) -> None:
     """Make again what follows from all runs: uncertainty and verdicts; and a baseline that is always the same."""
     config = dict(study.config)
-    write_uncertainty(config, root, root / "uncertainty.json", resamples=200)
-    write_claims(config, root, root / "claims.json")
+    write_uncertainty(config, root, layout.evaluation(root, "uncertainty.json"), resamples=200)
+    write_claims(config, root, layout.claims(root))
     score = {"n": 160, "accuracy": 0.625, "auroc": 0.5}
     majority = {"says": "nothing", "training_images": 500, "features": 0, "C": None, "metrics": {"test": score}}
     separable = {"train": 250, "test": 114, "auroc": 0.61}
     write_json(
-        root / "baselines.json",
+        layout.evaluation(root, "baselines.json"),
         {
             "protocols": {protocol: {"majority-class": majority} for protocol in study.protocols},
             "shift": {
@@ -190,7 +192,7 @@ def weigh(root: Path, study: Study) -> None:
 
 def write_pictures(root: Path, names: list[str]) -> None:
     """Write figures of the paper, empty ones, and their index."""
-    folder = root / "figures" / "paper"
+    folder = layout.figures(root) / "paper"
     folder.mkdir(parents=True)
     for name in names:
         (folder / name).write_text('<svg width="9pt" height="9pt" viewBox="0 0 9 9"><g id="axes"/></svg>')
@@ -198,9 +200,9 @@ def write_pictures(root: Path, names: list[str]) -> None:
     write_json(folder / "index.json", index)
 
 
-def rescore(run: Path) -> None:
+def rescore(root: Path, place: str) -> None:
     """Make a run's metrics again from its predictions."""
-    write_metrics([run / "predictions.csv"], [run / "metrics.json"])
+    write_metrics([layout.run(root, place) / "predictions.csv"], [layout.metrics(root, place)])
 
 
 def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:

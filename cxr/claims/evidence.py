@@ -12,6 +12,7 @@ from cxr.errors import InputError
 from cxr.evaluation.bootstrap import Integers, Numbers, bootstrap_weights, confusion_counts
 from cxr.evaluation.metrics import read_predictions
 from cxr.evaluation.results import Results, Run
+from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.published import printed_row
 
@@ -73,7 +74,7 @@ def evidence_of(study: Study, found: Results, root: Path, protocol: str, resampl
     weights: Integers | None = None
     runs: dict[str, dict[int, RunEvidence]] = {}
     for run in (run for run in found.runs if run.protocol == protocol):
-        path = root / run.place / "predictions.csv"
+        path = layout.run(root, run.place) / "predictions.csv"
         test = _test_rows(path)
         if reference is None or weights is None:
             reference = test

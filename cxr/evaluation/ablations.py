@@ -10,6 +10,7 @@ import pandas as pd
 from cxr.evaluation.bootstrap import Integers, Numbers, bootstrap_weights, interval, replicates
 from cxr.evaluation.metrics import read_predictions
 from cxr.files import read_json, write_json, written_whole
+from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.protocols import DISCREPANCIES, read_discrepancies
 
@@ -125,7 +126,7 @@ def _tests(results: Path, protocol: str, experiment: str, seeds: list[int]) -> d
     """The test rows of the runs that are done, by seed."""
     found = {}
     for seed in seeds:
-        run = results / "runs" / protocol / experiment / f"seed-{seed}"
+        run = layout.run(results, layout.place_of(protocol, experiment, seed))
         if (run / "run.json").exists() and read_json(run / "run.json")["status"] == "done":
             rows = read_predictions(run / "predictions.csv")
             found[seed] = rows[rows["set"] == "test"].sort_values("path", ignore_index=True)

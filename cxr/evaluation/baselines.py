@@ -23,6 +23,7 @@ from cxr.evaluation.metrics import metrics_of, read_predictions, youden_threshol
 from cxr.files import write_json, written_whole
 from cxr.images.names import CLASSES
 from cxr.preprocessing.arrays import open_array
+from cxr.study import layout
 from cxr.study.config import Study
 
 THUMBNAIL = 32
@@ -253,19 +254,20 @@ def write_baselines(config: dict[str, Any], results: Path, baselines: Path, feat
         features: files of ``cxr.training.features``, ``<protocol>/<backbone>.npz``.
     """
     study = Study.from_config(config)
-    manifest = pd.read_csv(results / "data" / "manifest.csv")
+    manifest = pd.read_csv(layout.manifest(results))
     row_of = pd.Series(np.arange(len(manifest)), index=manifest["path"])
     arrays = {protocol: study.array_name(1.0, protocol) for protocol in study.protocols}
     thumbnails = {
-        name: thumbnails_of(open_array(results / "arrays" / f"{name}.npy")) for name in dict.fromkeys(arrays.values())
+        name: thumbnails_of(open_array(layout.array(results, name))) for name in dict.fromkeys(arrays.values())
     }
     found: dict[str, Any] = {}
     for protocol, array in arrays.items():
-        split = pd.read_csv(results / "preprocessing" / protocol / "split.csv")
+        split = pd.read_csv(layout.split(results, protocol))
         members = split.assign(row=row_of[split["path"]].to_numpy())
         frozen = _frozen_of(protocol, features or [], study.catalogue["evaluation_transform"], len(manifest))
+        folder = layout.evaluation(results, "baselines") / protocol
         found[protocol] = {
-            name: write_baseline(baseline, members, manifest, results / "baselines" / protocol / f"{name}.csv")
+            name: write_baseline(baseline, members, manifest, folder / f"{name}.csv")
             for name, baseline in baselines_of(manifest, thumbnails[array], frozen).items()
         }
     array = next(iter(arrays.values()))

@@ -14,7 +14,7 @@ from cxr.errors import InputError, did_you_mean
 MINUS, TIMES = "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
 
 # Where a source or a key tells which runs a number comes from: protocol and experiment.
-RUN = re.compile(r"^runs/([\w~-]+)/([\w-]+)/")
+RUN = re.compile(r"^\w+/runs/([\w~-]+)/([\w-]+)/")
 EXPERIMENT = re.compile(r"protocols\.([\w-]+)\.experiments\.([\w-]+)")
 
 Number = Union["Quantity", int, float]

@@ -10,6 +10,7 @@ from typing import Any
 from cxr.errors import InputError
 from cxr.evaluation.quantities import Node, quantities
 from cxr.files import read_json
+from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.published import printed_row
 
@@ -23,7 +24,7 @@ class Run:
         experiment: a key of ``paper/experiments.yaml``.
         seed: what its random numbers come from.
         rank: where its experiment stands in the config.
-        place: the folder relative to the results, ``runs/<protocol>/<experiment>/seed-<seed>``.
+        place: its name, ``runs/<protocol>/<experiment>/seed-<seed>``.
         spec: the experiment's row of ``paper/experiments.yaml`` with what the protocol overrides.
         record: ``run.json``.
         metrics: ``metrics.json``.
@@ -61,7 +62,7 @@ class Results:
     """Everything the paper may speak of.
 
     Attributes:
-        cohort: ``data/cohort.json``.
+        cohort: ``images/cohort.json``.
         preprocessing: ``preprocessing.json`` by protocol, for those that are there.
         runs: the runs that the config names and that are there, in the config's order.
         not_run: the runs that could not be run, each with the reason.
@@ -102,25 +103,28 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
     Raises:
         InputError: ``cohort.json`` is not there, or a run was made with other settings than the config's.
     """
-    cohort = root / "data" / "cohort.json"
+    cohort = layout.cohort(root)
     if not cohort.exists():
         raise InputError(f"{cohort} does not exist; make the manifest first.")
-    preprocessing = {name: root / "preprocessing" / name / "preprocessing.json" for name in study.protocols}
+    preprocessing = {name: layout.preprocessing(root, name) for name in study.protocols}
     catalogue = quantities(study.catalogue, "paper/experiments.yaml")
     printed = quantities(read_json(paper / "published" / "results.json"), "paper/published/results.json")
     curves = quantities(read_json(paper / "published" / "curves.json"), "paper/published/curves.json")
+    selection = layout.evaluation(root, "selection.json")
     runs, missing, not_run = [], [], []
     for protocol in study.protocols:
         for experiment in study.experiments:
             for seed in study.config["seeds"]:
-                place = f"runs/{protocol}/{experiment}/seed-{seed}"
-                absent = [n for n in ("run.json", "metrics.json", "history.csv") if not (root / place / n).exists()]
+                place = layout.place_of(protocol, experiment, seed)
+                run, metrics = layout.run(root, place), layout.metrics(root, place)
+                files = (run / "run.json", metrics, run / "history.csv")
+                absent = [path.name for path in files if not path.exists()]
                 spec = quantities(study.spec(experiment, protocol), f"paper/experiments.yaml under {protocol}")
                 if absent:
                     missing.append({"place": place, "title": spec.title, "absent": absent[0]})
                     continue
-                _check_settings(root / place / "run.json", study.run_settings(experiment, protocol, seed))
-                record = _file(root, f"{place}/run.json")
+                _check_settings(run / "run.json", study.run_settings(experiment, protocol, seed))
+                record = _file(root, run / "run.json")
                 if record.status != "done":
                     title = f"{spec.title} ({study.protocols[protocol]['title']}, seed {seed})"
                     not_run.append({"place": place, "title": title, "reason": record.reason})
@@ -130,23 +134,19 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
                     Run(
                         *(protocol, experiment, seed, study.experiments.index(experiment), place, spec),
                         record=record,
-                        metrics=_file(root, f"{place}/metrics.json"),
-                        history=_rows(root, f"{place}/history.csv"),
+                        metrics=_file(root, metrics),
+                        history=_rows(root, run / "history.csv"),
                         printed=printed_row(selector, printed.metrics),
                         curve=printed_row(selector, curves),
                     )
                 )
     return Results(
-        cohort=_file(root, "data/cohort.json"),
-        preprocessing={
-            name: _file(root, str(path.relative_to(root).as_posix()))
-            for name, path in preprocessing.items()
-            if path.exists()
-        },
+        cohort=_file(root, cohort),
+        preprocessing={name: _file(root, path) for name, path in preprocessing.items() if path.exists()},
         runs=tuple(runs),
         not_run=tuple(not_run),
         stand_ins=tuple(dict.fromkeys(run.record.weights.origin for run in runs if not run.record.weights.original)),
-        selection=_file(root, "selection.json") if (root / "selection.json").exists() else None,
+        selection=_file(root, selection) if selection.exists() else None,
         missing=tuple(missing),
         config=quantities(study.config, f"config '{study.config['name']}'"),
         catalogue=catalogue,
@@ -170,14 +170,15 @@ def _check_settings(record: Path, settings: Mapping[str, Any]) -> None:
         )
 
 
-def _file(root: Path, name: str) -> Node:
-    node: Node = quantities(read_json(root / name), name)
+def _file(root: Path, path: Path) -> Node:
+    node: Node = quantities(read_json(path), path.relative_to(root).as_posix())
     return node
 
 
-def _rows(root: Path, name: str) -> tuple[Node, ...]:
-    with (root / name).open(encoding="utf-8", newline="") as stream:
+def _rows(root: Path, path: Path) -> tuple[Node, ...]:
+    with path.open(encoding="utf-8", newline="") as stream:
         rows = [{key: _parsed(text) for key, text in row.items()} for row in csv.DictReader(stream)]
+    name = path.relative_to(root).as_posix()
     return tuple(Node(row, name, f"epoch {row['epoch']}") for row in rows)
 
 

@@ -17,6 +17,7 @@ from cxr.evaluation.bootstrap import METRICS, Numbers, bootstrap_weights, interv
 from cxr.evaluation.metrics import read_predictions
 from cxr.evaluation.paired_tests import delong_p, holm, mcnemar_p, read_comparisons
 from cxr.files import read_json, write_json
+from cxr.study import layout
 from cxr.study.config import PAPER, Study
 
 LEVEL = 0.95
@@ -100,7 +101,7 @@ def _read_tests(
     facts = ["path", "label", "patient_fine", "patient_coarse"]
     for experiment in study.experiments:
         for seed in study.config["seeds"]:
-            run = results / "runs" / protocol / experiment / f"seed-{seed}"
+            run = layout.run(results, layout.place_of(protocol, experiment, seed))
             absent = [name for name in ("run.json", "predictions.csv") if not (run / name).exists()]
             record = {"reason": f"{absent[0]} is not there"} if absent else read_json(run / "run.json")
             if record.get("status") != "done":

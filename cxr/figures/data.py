@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxr.files import read_json
+from cxr.study import layout
 from cxr.study.config import PAPER, Study
 from cxr.study.published import printed_row
 from cxr.study.schemas import read_yaml, validate
@@ -109,9 +110,10 @@ def read_shown(config: Mapping[str, Any], results: Path, published: Path) -> Sho
         if printed_row(strategy, table) is not None:
             key = (str(strategy["architecture"]), str(strategy["experiment"]))
             groups[key] = (*groups.get(key, ()), name)
-    uncertainty, ablations = read_json(results / "uncertainty.json"), results / "ablations.json"
+    uncertainty = read_json(layout.evaluation(results, "uncertainty.json"))
+    ablations = layout.evaluation(results, "ablations.json")
     weights = [record["weights"] for outcome in outcomes.values() for record in outcome.records.values()]
-    synthetic = read_json(results / "data" / "cohort.json")["synthetic"]
+    synthetic = read_json(layout.cohort(results))["synthetic"]
     return Shown(
         protocols={name: content["title"] for name, content in study.protocols.items()},
         outcomes=outcomes,
@@ -120,7 +122,7 @@ def read_shown(config: Mapping[str, Any], results: Path, published: Path) -> Sho
         sure=uncertainty["protocols"][first],
         level=uncertainty["level"],
         questions={row["id"]: row["question"] for row in read_yaml(PAPER / "comparisons.yaml")["families"]},
-        claims=tuple(read_json(results / "claims.json")["claims"]),
+        claims=tuple(read_json(layout.claims(results))["claims"]),
         ablations=tuple(read_json(ablations)["rows"]) if ablations.exists() else (),
         networks=networks,
         synthetic=("synthetic phantom data",) if synthetic else (),
@@ -134,14 +136,15 @@ def _outcome(
     records, histories, tests = {}, {}, {}
     absent = None if experiment in study.experiments else ABSENT
     for seed in [] if absent else study.config["seeds"]:
-        run = results / "runs" / protocol / experiment / f"seed-{seed}"
+        place = layout.place_of(protocol, experiment, seed)
+        run = layout.run(results, place)
         record = (
             read_json(run / "run.json") if (run / "run.json").exists() else {"status": "", "reason": "not made yet"}
         )
         if record["status"] != "done":
             absent = absent or str(record["reason"])
             continue
-        records[seed], tests[seed] = record, read_json(run / "metrics.json")["test"]
+        records[seed], tests[seed] = record, read_json(layout.metrics(results, place))["test"]
         with (run / "history.csv").open(encoding="utf-8", newline="") as stream:
             rows = list(csv.DictReader(stream))
         histories[seed] = {column: np.array([float(row[column]) for row in rows]) for column in rows[0]}

@@ -20,6 +20,7 @@ from cxr.figures.strategies import draw_strategies
 from cxr.figures.style import FULL, HEAD, axes_at, paper_style, write_svg
 from cxr.figures.test_set import draw_calibration, draw_confusion_matrices, draw_precision_recall, draw_roc
 from cxr.files import write_json
+from cxr.study import layout
 
 Draw: TypeAlias = Callable[[Figure, Shown], str | None]
 
@@ -57,7 +58,7 @@ def write_paper_figures(config: dict[str, Any], results: Path, published: Path, 
     Args:
         config: as ``workflow/schemas/config.schema.yaml`` describes it.
         results: ``results/<config name>``, with ``data``, ``runs``, ``uncertainty.json``, ``claims.json``, perhaps
-            ``ablations.json``, and ``figures/<protocol>/transforms.npz``.
+            ``ablations.json``, and ``preprocessing/<protocol>/transforms.npz``.
         published: ``paper/published``.
         figures: the folder to write to. A figure of which there is nothing to show is not written, and is not in
             ``index.json``, which has ``title`` and ``finding`` by file.
@@ -77,7 +78,7 @@ def write_paper_figures(config: dict[str, Any], results: Path, published: Path, 
         index[path.name] = {"title": title, "finding": finding}
     write_json(figures / "paper" / "index.json", index)
     for protocol in shown.protocols:
-        examples = results / "figures" / protocol / "transforms.npz"
+        examples = layout.preprocessing(results, protocol).with_name("transforms.npz")
         # Weights have no part in it.
         draw_transforms(examples, figures / protocol / "transforms.svg", shown.synthetic)
 

@@ -10,6 +10,7 @@ from cxr.errors import InputError
 from cxr.evaluation.quantities import Node, Quantity, quantities
 from cxr.evaluation.results import Results
 from cxr.files import read_json
+from cxr.study import layout
 from cxr.study.published import printed_row
 
 # Columns of the preprint's Figure 3, as paper/published/results.json names them, and our metrics.
@@ -81,7 +82,9 @@ class Findings:
             return None
         content = experiments[experiment].plain()
         seeds = ", ".join(str(seed) for seed in content["seeds"])
-        return Node(content, "uncertainty.json", f"protocols.{protocol}.experiments.{experiment} (seeds {seeds})")
+        return Node(
+            content, "evaluation/uncertainty.json", f"protocols.{protocol}.experiments.{experiment} (seeds {seeds})"
+        )
 
     def _has(self, protocol: str) -> bool:
         return protocol in self.uncertainty.protocols
@@ -160,21 +163,21 @@ def read_findings(root: Path, paper: Path, found: Results) -> Findings:
     """
     nodes: dict[str, Any] = {}
     for name in ("uncertainty", "claims", "baselines"):
-        path = root / f"{name}.json"
+        path = layout.claims(root) if name == "claims" else layout.evaluation(root, f"{name}.json")
         if not path.exists():
             raise InputError(
                 f"{path} does not exist; these results are older than this paper, or the rule {name} failed: run "
                 f"snakemake again for this config."
             )
-        nodes[name] = quantities(read_json(path), path.name)
-    ablations = root / "ablations.json"
-    index = root / "figures" / "paper" / "index.json"
+        nodes[name] = quantities(read_json(path), path.relative_to(root).as_posix())
+    ablations = layout.evaluation(root, "ablations.json")
+    index = layout.figures(root) / "paper" / "index.json"
     pictures = read_json(index) if index.exists() else {}
     return Findings(
         uncertainty=nodes["uncertainty"],
         verdicts=nodes["claims"],
         baselines=nodes["baselines"],
-        ablations=quantities(read_json(ablations), "ablations.json") if ablations.exists() else None,
+        ablations=quantities(read_json(ablations), "evaluation/ablations.json") if ablations.exists() else None,
         discrepancies=quantities(_discrepancies(paper), "paper/discrepancies.yaml"),
         pictures={
             name if name.startswith("paper/") else f"paper/{name}": Node(content, "figures/paper/index.json", name)

@@ -30,6 +30,7 @@ from cxr.figures.palette import INK
 from cxr.files import REPOSITORY, written_whole
 from cxr.paper.bibliography import Bibliography
 from cxr.paper.findings import FIGURE_COLUMNS, mean, read_findings, total
+from cxr.study import layout
 from cxr.study.config import PAPER, Study
 from cxr.study.schemas import read_yaml, validate
 
@@ -119,7 +120,7 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
             "cite": references.cite,
             "ref": outline.reference,
             "item": outline.item,
-            "svg": lambda name, alt: inline_svg(results / "figures" / name, name, alt),
+            "svg": lambda name, alt: inline_svg(layout.figures(results) / name, name, alt),
             "measures": measures,
             "count": counted,
         }

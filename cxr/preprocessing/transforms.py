@@ -20,6 +20,7 @@ from torch import Tensor
 
 from cxr.files import written_whole
 from cxr.preprocessing.arrays import LEVEL, open_array, read_rows
+from cxr.study import layout
 from cxr.study.steps import DRAWS, Steps, draws_of, resize_of
 
 # Images as the arrays hold them: a mapped file, or a tensor that is kept on the GPU.
@@ -135,7 +136,7 @@ def aspect_ratios(manifest: pd.DataFrame) -> npt.NDArray[np.float32]:
 
 
 def write_examples(manifest: Path, results: Path, settings: dict[str, Any]) -> None:
-    """Write ``figures/<protocol>/transforms.npz``: three training images under each transform, 0 (black) to 1.
+    """Write ``preprocessing/<protocol>/transforms.npz``: three training images under each transform, 0 (black) to 1.
 
     Args:
         manifest: ``manifest.csv``.
@@ -146,9 +147,9 @@ def write_examples(manifest: Path, results: Path, settings: dict[str, Any]) -> N
     cohort = pd.read_csv(manifest)
     row_of = pd.Series(range(len(cohort)), index=cohort["path"])
     for protocol, chosen in settings.items():
-        train = pd.read_csv(results / "preprocessing" / protocol / "split.csv").query("set == 'train'")["path"]
+        train = pd.read_csv(layout.split(results, protocol)).query("set == 'train'")["path"]
         rows = row_of[train.iloc[[0, len(train) // 2, len(train) - 1]]].to_numpy()
-        arrays = (open_array(results / "arrays" / f"{name}.npy") for name in chosen["arrays"])
+        arrays = (open_array(layout.array(results, name)) for name in chosen["arrays"])
         by_size = {array.shape[-1]: array for array in arrays}
         aspects = torch.from_numpy(aspect_ratios(cohort)[rows])
         generator = torch.Generator().manual_seed(chosen["seed"])
@@ -158,5 +159,5 @@ def write_examples(manifest: Path, results: Path, settings: dict[str, Any]) -> N
             images = load_images(array, rows, 255, torch.device("cpu"))
             uniforms = torch.rand(len(rows), draws_of(steps), generator=generator)
             shown[name] = apply_steps(images, uniforms, steps, chosen["image_size"], aspects)[:, 0].numpy()
-        with written_whole(results / "figures" / protocol / "transforms.npz") as part:
+        with written_whole(layout.preprocessing(results, protocol).with_name("transforms.npz")) as part:
             np.savez_compressed(part, **shown)

@@ -21,6 +21,7 @@ from cxr.networks.architectures import build_model
 from cxr.networks.precision import set_precision
 from cxr.networks.unpickling import Array, Module, read_checkpoint
 from cxr.provenance import provenance
+from cxr.study import layout
 from cxr.study.config import PAPER, Study
 from cxr.study.published import printed_row
 from cxr.study.steps import resize_of
@@ -63,17 +64,17 @@ def verify_checkpoint(checkpoint: Path, experiment: str, results: Path, record: 
     """
     torch.set_num_threads(threads)
     files = {
-        "manifest": results / "data" / "manifest.csv",
-        "cohort": results / "data" / "cohort.json",
-        "split": results / "preprocessing" / PROTOCOL / "split.csv",
-        "preprocessing": results / "preprocessing" / PROTOCOL / "preprocessing.json",
+        "manifest": layout.manifest(results),
+        "cohort": layout.cohort(results),
+        "split": layout.split(results, PROTOCOL),
+        "preprocessing": layout.preprocessing(results, PROTOCOL),
     }
     _check_there(files.values())
     preprocessing = read_json(files["preprocessing"])
     study = _study_of(experiment, preprocessing["image_size"])
     settings = study.run_settings(experiment, PROTOCOL, 0)
     scale = resize_of(settings["transforms"][settings["evaluation_transform"]])
-    array = results / "arrays" / f"{study.array_name(scale, PROTOCOL)}.npy"
+    array = layout.array(results, study.array_name(scale, PROTOCOL))
     _check_there([array])
 
     set_precision(settings)

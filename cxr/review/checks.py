@@ -17,13 +17,14 @@ from cxr.evaluation.metrics import read_predictions, write_metrics
 from cxr.files import read_json, sha256_of
 from cxr.preprocessing.split import digest_of_test_rows, make_split
 from cxr.provenance import PACKAGES
+from cxr.study import layout
 from cxr.study.config import Study
 
 TOLERANCE = 1e-12
 # The study's split (notebook 1, the cell on train_test_split), and how the digest of its test rows begins.
 STUDY_SPLIT = {"method": "permuted_halves", "listing_order": "case_insensitive", "seed": 42}
 STUDY_TEST_ROWS = "1d7a6fb2f7fc9b5b"
-RUN_FILES = ("run.json", "history.csv", "predictions.csv", "metrics.json")
+RUN_FILES = ("run.json", "history.csv", "predictions.csv")
 # Sources that deliver nothing but the study's images; a folder may hold others.
 STUDY_SOURCES = ("kaggle", "mendeley")
 
@@ -109,8 +110,8 @@ def check_data(results: Path, published: Mapping[str, Any], expectation: Mapping
         published: ``paper/published/results.json``.
         expectation: of ``cxr.review.verify.expectation_of``, as committed, or None.
     """
-    cohort = read_json(results / "data" / "cohort.json")
-    manifest = results / "data" / "manifest.csv"
+    cohort = read_json(layout.cohort(results))
+    manifest = layout.manifest(results)
     if is_of_study(cohort, published):
         for part, counts in published["dataset"].items():
             yield equal(f"images in {part}", _counted(counts), _counted(cohort["counts"][part]))
@@ -146,45 +147,50 @@ def check_splits(
     study: Study, results: Path, published: Mapping[str, Any], expectation: Mapping[str, Any] | None
 ) -> Iterator[Check]:
     """Compare each protocol's split with one made anew, with its digest, the study's and the committed one."""
-    manifest = pd.read_csv(results / "data" / "manifest.csv")
-    of_study = is_of_study(read_json(results / "data" / "cohort.json"), published)
+    manifest = pd.read_csv(layout.manifest(results))
+    of_study = is_of_study(read_json(layout.cohort(results)), published)
     for protocol, rules in study.protocols.items():
-        folder = results / "preprocessing" / protocol
-        if not (folder / "split.csv").exists():
-            yield skipped(f"split {protocol}", f"{folder / 'split.csv'} is not there")
+        path, preprocessing = layout.split(results, protocol), layout.preprocessing(results, protocol)
+        if not path.exists():
+            yield skipped(f"split {protocol}", f"{path} is not there")
             continue
-        split = pd.read_csv(folder / "split.csv")
+        split = pd.read_csv(path)
         anew = make_split(manifest, study.split_settings(protocol))
         digest = digest_of_test_rows(split)
         same = split.equals(anew)
         yield Check(f"split {protocol}, made anew", f"{len(anew)} rows", "the same" if same else "other rows", same)
-        if (folder / "preprocessing.json").exists():
-            recorded = read_json(folder / "preprocessing.json")["test_rows_sha256"]
+        if preprocessing.exists():
+            recorded = read_json(preprocessing)["test_rows_sha256"]
             yield equal(f"split {protocol}, recorded test rows", recorded[:16], digest[:16])
         if of_study and rules["split"] == STUDY_SPLIT:
             yield equal(f"split {protocol}, the study's test rows", STUDY_TEST_ROWS, digest[:16])
         if expectation is not None:
             committed = expectation["splits"].get(protocol, "none")
-            yield equal(f"split {protocol}, committed", committed[:16], sha256_of(folder / "split.csv")[:16])
+            yield equal(f"split {protocol}, committed", committed[:16], sha256_of(path)[:16])
+
+
+def run_files(results: Path, place: str) -> list[Path]:
+    """Return the files that a run that was evaluated has."""
+    return [*(layout.run(results, place) / name for name in RUN_FILES), layout.metrics(results, place)]
 
 
 def check_runs(study: Study, results: Path) -> Iterator[Check]:
     """Compare the runs with the config: all there, with its settings, and made from the files that are there now."""
-    places = dict(zip(study.run_folders(), study.runs(), strict=True))
-    absent = {place: [name for name in RUN_FILES if not (results / place / name).exists()] for place in places}
+    places = dict(zip(study.run_places(), study.runs(), strict=True))
+    absent = {place: [path.name for path in run_files(results, place) if not path.exists()] for place in places}
     yield each("runs", len(places), "runs", (f"{place} has no {names[0]}" for place, names in absent.items() if names))
     present = [place for place in places if "run.json" not in absent[place]]
     digest = cache(sha256_of)
     settings, inputs = [], []
     for place in present:
         protocol, experiment, seed = places[place]
-        record = read_json(results / place / "run.json")
+        record = read_json(layout.run(results, place) / "run.json")
         difference = first_difference(study.run_settings(experiment, protocol, seed), record["settings"])
         settings += [f"{place}: {difference}"] if difference else []
         files = {
-            "manifest": results / "data" / "manifest.csv",
-            "split": results / "preprocessing" / protocol / "split.csv",
-            "preprocessing": results / "preprocessing" / protocol / "preprocessing.json",
+            "manifest": layout.manifest(results),
+            "split": layout.split(results, protocol),
+            "preprocessing": layout.preprocessing(results, protocol),
         }
         inputs += [
             f"{place}: was made from another {files[name].name}"
@@ -200,20 +206,22 @@ def check_predictions(results: Path, places: Sequence[str]) -> Iterator[Check]:
 
     Args:
         results: ``results/<config name>``.
-        places: the folders of runs that are there, ``runs/<protocol>/<experiment>/seed-<seed>``.
+        places: the runs that are there, ``runs/<protocol>/<experiment>/seed-<seed>``.
     """
-    manifest = pd.read_csv(results / "data" / "manifest.csv", dtype=str, keep_default_na=False).set_index("path")
+    manifest = pd.read_csv(layout.manifest(results), dtype=str, keep_default_na=False).set_index("path")
     images, metrics = [], []
     for place in places:
         try:
-            rows = read_predictions(results / place / "predictions.csv")
+            rows = read_predictions(layout.run(results, place) / "predictions.csv")
         except InputError as error:
             images.append(str(error))
             continue
-        split = results / "preprocessing" / place.split("/")[1] / "split.csv"
+        split = layout.split(results, place.split("/")[1])
         if len(rows) and not _of_split(rows, pd.read_csv(split), manifest):
             images.append(f"{place}: path, set, label and patients are not those of {split.name} and manifest.csv")
-        difference = first_difference(read_json(results / place / "metrics.json"), recomputed_metrics(results / place))
+        difference = first_difference(
+            read_json(layout.metrics(results, place)), recomputed_metrics(layout.run(results, place))
+        )
         metrics += [f"{place}: {difference}"] if difference else []
     yield each("images of predictions", len(places), "runs", images)
     yield each(f"metrics recomputed, to {TOLERANCE:g}", len(places), "runs", metrics)

@@ -10,6 +10,7 @@ from cxr.errors import InputError
 from cxr.files import read_json, written_whole
 from cxr.review.tables import aligned
 from cxr.review.verify import verdicts_of
+from cxr.study import layout
 
 # Measures of a run, each with a number of decimals for the terminal.
 DECIMALS = {"accuracy": 4, "auroc": 4, "best_epoch": 0}
@@ -57,12 +58,12 @@ def read_runs(results: Path) -> dict[Key, dict[str, Any]]:
         InputError: there are no runs, or one has no metrics.
     """
     runs: dict[Key, dict[str, Any]] = {}
-    for path in sorted(results.glob("runs/*/*/seed-*/run.json")):
+    for path in sorted(results.glob("training/runs/*/*/seed-*/run.json")):
         protocol, experiment, seed = path.parts[-4:-1]
         record = read_json(path)
         measures: dict[str, Any] = dict.fromkeys(DECIMALS)
         if record["status"] == "done":
-            metrics = path.with_name("metrics.json")
+            metrics = layout.metrics(results, layout.place_of(protocol, experiment, int(seed.removeprefix("seed-"))))
             if not metrics.exists():
                 raise InputError(f"{metrics} does not exist; evaluate the run first.")
             test = read_json(metrics)["test"]

@@ -14,7 +14,6 @@ from cxr.files import REPOSITORY, read_json, sha256_of, write_json
 from cxr.progress import clock
 from cxr.provenance import processor
 from cxr.review.checks import (
-    RUN_FILES,
     Check,
     check_data,
     check_environment,
@@ -22,9 +21,11 @@ from cxr.review.checks import (
     check_runs,
     check_splits,
     each,
+    run_files,
     skipped,
 )
 from cxr.review.tables import aligned
+from cxr.study import layout
 from cxr.study.config import PAPER, Study
 
 log = logging.getLogger(__name__)
@@ -60,15 +61,13 @@ def verify(
         Differs: something is not as expected.
     """
     study = Study.from_config(config)
-    if not (results / "data" / "manifest.csv").exists():
-        raise InputError(
-            f"{results / 'data' / 'manifest.csv'} does not exist; run the workflow, or name other results."
-        )
+    if not layout.manifest(results).exists():
+        raise InputError(f"{layout.manifest(results)} does not exist; run the workflow, or name other results.")
     if accept:
         write_json(expected, expectation_of(study, results))
     expectation = read_json(expected) if expected.exists() else None
     published = read_json(PAPER / "published" / "results.json")
-    whole = [place for place in study.run_folders() if all((results / place / name).exists() for name in RUN_FILES)]
+    whole = [place for place in study.run_places() if all(path.exists() for path in run_files(results, place))]
     checks = [
         *check_environment(lock),
         *check_data(results, published, expectation),
@@ -88,9 +87,9 @@ def verify(
 
 def expectation_of(study: Study, results: Path) -> dict[str, Any]:
     """Return what ``paper/expected/<config name>.json`` says of results like these."""
-    splits = {name: results / "preprocessing" / name / "split.csv" for name in study.protocols}
+    splits = {name: layout.split(results, name) for name in study.protocols}
     return {
-        "manifest": sha256_of(results / "data" / "manifest.csv"),
+        "manifest": sha256_of(layout.manifest(results)),
         "splits": {name: sha256_of(path) for name, path in splits.items() if path.exists()},
         "claims": verdicts_of(results) or {},
     }
@@ -98,7 +97,7 @@ def expectation_of(study: Study, results: Path) -> dict[str, Any]:
 
 def verdicts_of(results: Path) -> dict[str, dict[str, str]] | None:
     """Return the verdicts of ``claims.json`` by claim and protocol, or None if it is not there."""
-    path = results / "claims.json"
+    path = layout.claims(results)
     if not path.exists():
         return None
     return {
@@ -134,7 +133,7 @@ def check_repetition(study: Study, results: Path, places: Sequence[str]) -> Iter
     Equal bytes are promised on the CPU alone, and other processors may add in another order.
     """
     name = "a run done twice"
-    records = {place: read_json(results / place / "run.json") for place in places}
+    records = {place: read_json(layout.run(results, place) / "run.json") for place in places}
     done = {place: record for place, record in records.items() if record["status"] == "done"}
     if not done:
         yield skipped(name, "there is no run")
@@ -165,7 +164,7 @@ def check_repetition(study: Study, results: Path, places: Sequence[str]) -> Iter
             yield Check(name, "a run", f"training failed: {last}", False)
             return
         for table in ("history.csv", "predictions.csv"):
-            same = (again / table).read_bytes() == (results / place / table).read_bytes()
+            same = (again / table).read_bytes() == (layout.run(results, place) / table).read_bytes()
             yield Check(f"{name}, {table}", "the same bytes", "the same bytes" if same else "other bytes", same)
 
 
@@ -175,12 +174,12 @@ def training_files(study: Study, results: Path, settings: Mapping[str, Any]) -> 
     backbone = study.pretrained_backbone(experiment, protocol)
     cached = settings.get("cached_features", False)
     return {
-        "manifest": [results / "data" / "manifest.csv"],
-        "split": [results / "preprocessing" / protocol / "split.csv"],
-        "preprocessing": [results / "preprocessing" / protocol / "preprocessing.json"],
-        "arrays": [results / "arrays" / f"{name}.npy" for name in study.arrays_of(experiment, protocol)],
-        "weights": [results / "weights" / f"{backbone}.pt"] if backbone else [],
-        "features": [results / "features" / protocol / f"{backbone}.npz"] if cached else [],
+        "manifest": [layout.manifest(results)],
+        "split": [layout.split(results, protocol)],
+        "preprocessing": [layout.preprocessing(results, protocol)],
+        "arrays": [layout.array(results, name) for name in study.arrays_of(experiment, protocol)],
+        "weights": [layout.weights(results, backbone)] if backbone else [],
+        "features": [layout.features(results, protocol, backbone)] if cached and backbone else [],
     }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from cxr.errors import InputError, did_you_mean
 from cxr.files import sha256_of
+from cxr.study.layout import place_of
 from cxr.study.protocols import DISCREPANCIES, PAPER, flipped, merged, protocol_of, read_discrepancies, read_experiments
 from cxr.study.schemas import validate
 from cxr.study.steps import is_fixed, resize_of
@@ -186,9 +187,9 @@ class Study:
             for seed in self.config["seeds"]
         ]
 
-    def run_folders(self) -> list[str]:
-        """The folder of each of ``runs``, below the results' folder."""
-        return [f"runs/{protocol}/{experiment}/seed-{seed}" for protocol, experiment, seed in self.runs()]
+    def run_places(self) -> list[str]:
+        """The name of each of ``runs``, as ``cxr.study.layout`` has it."""
+        return [place_of(*run) for run in self.runs()]
 
     def run_settings(self, experiment: str, protocol: str, seed: int) -> dict[str, Any]:
         """Everything that decides the result of a run, resolved; it is carried into ``run.json``."""

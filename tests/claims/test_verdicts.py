@@ -12,6 +12,7 @@ from cxr.claims.catalogue import read_claims
 from cxr.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, VERDICTS, WITHIN, write_claims
 from cxr.errors import InputError
 from cxr.files import read_json, write_json
+from cxr.study import layout
 from cxr.study.config import PAPER, Study
 from cxr.study.published import printed_row
 
@@ -45,10 +46,10 @@ def make(tmp_path: Path) -> Make:
         root = tmp_path / "results"
         _write_data(root, study, synthetic)
         for protocol, experiment, seed in study.runs():
-            run = root / "runs" / protocol / experiment / f"seed-{seed}"
+            run = root / "training" / "runs" / protocol / experiment / f"seed-{seed}"
             run.mkdir(parents=True, exist_ok=True)
             settings = study.run_settings(experiment, protocol, seed)
-            write_json(run / "metrics.json", {})
+            write_json(layout.metrics(root, layout.place_of(protocol, experiment, seed)), {})
             selector = study.catalogue["experiments"][experiment].get("published")
             row = printed_row(selector, PRINTED["metrics"]) or {}
             curve = printed_row(selector, CURVES) or {"val_accuracy": [0.8] * 10, "train_accuracy": [0.9] * 10}
@@ -87,7 +88,7 @@ def _write_data(root: Path, study: Study, synthetic: bool) -> None:
         "width": {"min": 384, "max": 2916},
         "height": {"min": 127, "max": 2713},
     }
-    write_json(root / "data" / "cohort.json", cohort)
+    write_json(layout.cohort(root), cohort)
     preprocessing = {
         "sets": {
             "train": PRINTED["downsampling"]["train"],

@@ -116,7 +116,7 @@ def test_the_stage_measures_what_is_there_and_says_why_the_rest_is_not(tmp_path:
         "published/custom-T2/seed-42": 15,
     }
     for place, right in found.items():
-        run = tmp_path / "runs" / place
+        run = tmp_path / "training" / "runs" / place
         run.mkdir(parents=True)
         predictions(right).to_csv(run / "predictions.csv", index=False)
         write_json(run / "run.json", {"status": "done"})

@@ -24,6 +24,7 @@ from cxr.evaluation.metrics import read_predictions, write_metrics
 from cxr.files import read_json
 from cxr.images.names import CLASSES, subject_of
 from cxr.preprocessing.split import write_split
+from cxr.study import layout
 from cxr.study.config import Study
 
 CONFIG: dict[str, Any] = {
@@ -187,41 +188,41 @@ def results(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Pa
     manifest, _ = make_cohort(train=12, held_out=12)
     results, study = tmp_path / "results", Study.from_config(CONFIG)
     rows = pd.read_csv(manifest)
-    (results / "data").mkdir(parents=True)
-    rows.to_csv(results / "data" / "manifest.csv", index=False)
+    (results / "images").mkdir(parents=True)
+    rows.to_csv(layout.manifest(results), index=False)
     levels = 60 + 60 * (rows["class"] == "PNEUMONIA").to_numpy()[:, None, None]
     images = np.random.default_rng(0).normal(levels, 20, (len(rows), 48, 48)).clip(0, 255) * 128
-    (results / "arrays").mkdir()
+    (results / "preprocessing" / "arrays").mkdir(parents=True)
     for protocol in study.protocols:
-        write_split(manifest, study.split_settings(protocol), results / "preprocessing" / protocol / "split.csv")
-        np.save(results / "arrays" / f"{study.array_name(1.0, protocol)}.npy", images.astype(np.int16))
+        write_split(manifest, study.split_settings(protocol), layout.split(results, protocol))
+        np.save(layout.array(results, study.array_name(1.0, protocol)), images.astype(np.int16))
     return results
 
 
 def test_the_stage_writes_predictions_that_the_other_statistics_can_read(results: Path, tmp_path: Path) -> None:
-    features = results / "features" / "corrected" / "net.npz"
+    features = results / "training" / "features" / "corrected" / "net.npz"
     features.parent.mkdir(parents=True)
-    count = len(pd.read_csv(results / "data" / "manifest.csv"))
+    count = len(pd.read_csv(layout.manifest(results)))
     stored = {"T0.rows": np.arange(count), "T0.features": np.random.default_rng(0).normal(size=(count, 3))}
     np.savez(features, **stored)
-    write_baselines(CONFIG, results, results / "baselines.json", [features])
-    found = read_json(results / "baselines.json")
+    write_baselines(CONFIG, results, layout.evaluation(results, "baselines.json"), [features])
+    found = read_json(layout.evaluation(results, "baselines.json"))
     names = ["majority-class", "image-size", "mean-intensity", "thumbnail"]
     assert {protocol: list(members) for protocol, members in found["protocols"].items()} == {
         "published": names,
         "corrected": [*names, "frozen-net"],
     }
     for protocol, members in found["protocols"].items():
-        split = pd.read_csv(results / "preprocessing" / protocol / "split.csv").query("set != 'train'")
+        split = pd.read_csv(layout.split(results, protocol)).query("set != 'train'")
         for name in members:
-            rows = read_predictions(results / "baselines" / protocol / f"{name}.csv")
+            rows = read_predictions(results / "evaluation" / "baselines" / protocol / f"{name}.csv")
             assert rows[["path", "set"]].to_numpy().tolist() == split[["path", "set"]].to_numpy().tolist()
         assert members["mean-intensity"]["metrics"]["test"]["auroc"] == 1
-    write_metrics([results / "baselines" / "published" / "thumbnail.csv"], [tmp_path / "metrics.json"])
+    write_metrics([results / "evaluation" / "baselines" / "published" / "thumbnail.csv"], [tmp_path / "metrics.json"])
     assert read_json(tmp_path / "metrics.json") == found["protocols"]["published"]["thumbnail"]["metrics"]
     assert found["shift"]["array"] == "48px"
     first = {path: path.read_bytes() for path in sorted(results.rglob("*")) if path.is_file()}
-    write_baselines(CONFIG, results, results / "baselines.json", [features])
+    write_baselines(CONFIG, results, layout.evaluation(results, "baselines.json"), [features])
     assert first == {path: path.read_bytes() for path in sorted(results.rglob("*")) if path.is_file()}
 
 

@@ -15,13 +15,13 @@ def test_a_run_carries_what_the_study_printed_of_it(study, results):
     (run,) = read_results(results, study, PAPER).runs
     assert run.printed.test_accuracy_printed == 0.8438
     assert run.curve.selected_epoch == 10
-    assert run.metrics.test.n.source == "runs/published/custom/seed-42/metrics.json"
+    assert run.metrics.test.n.source == "evaluation/runs/published/custom/seed-42/metrics.json"
     assert run.history[-1].epoch == 10
     assert run.history[0].train_loss.key == "epoch 1.train_loss"
 
 
 def test_a_run_that_is_not_there_is_named_and_the_rest_is_read(study, own_results):
-    shutil.rmtree(own_results / "runs" / "published" / "custom")
+    shutil.rmtree(own_results / "training" / "runs" / "published" / "custom")
     found = read_results(own_results, study, PAPER)
     assert found.runs == ()
     assert found.missing[0] == {
@@ -32,7 +32,7 @@ def test_a_run_that_is_not_there_is_named_and_the_rest_is_read(study, own_result
 
 
 def test_a_run_made_with_other_settings_is_refused(study, own_results):
-    path = own_results / "runs/published/custom/seed-42/run.json"
+    path = own_results / "training" / "runs/published/custom/seed-42/run.json"
     record = json.loads(path.read_text())
     record["settings"]["batch_size"] = 11
     path.write_text(json.dumps(record))

@@ -57,7 +57,7 @@ def make_results(tmp_path: Path) -> MakeResults:
     ) -> tuple[dict[str, Any], Path]:
         for experiment in EXPERIMENTS:
             for seed in SEEDS:
-                run = tmp_path / "runs" / "published" / experiment / f"seed-{seed}"
+                run = tmp_path / "training" / "runs" / "published" / experiment / f"seed-{seed}"
                 run.mkdir(parents=True, exist_ok=True)
                 rows = edit(experiment, seed, predictions(SKILL[experiment], seed))
                 rows.to_csv(run / "predictions.csv", index=False)
@@ -157,10 +157,10 @@ def test_holm_is_taken_within_a_family(make_results: MakeResults) -> None:
 def test_runs_that_were_not_run_keep_their_reason(make_results: MakeResults) -> None:
     config, results = make_results()
     for seed in SEEDS:
-        run = results / "runs" / "published" / "resnet18-III" / f"seed-{seed}"
+        run = results / "training" / "runs" / "published" / "resnet18-III" / f"seed-{seed}"
         write_json(run / "run.json", {"status": "not run", "reason": "no weights"})
         pd.DataFrame(columns=predictions(1, 1).columns).to_csv(run / "predictions.csv", index=False)
-    (results / "runs" / "published" / "custom" / "seed-7" / "predictions.csv").unlink()
+    (results / "training" / "runs" / "published" / "custom" / "seed-7" / "predictions.csv").unlink()
     found = written(config, results)
     assert {"experiment": "resnet18-III", "seed": 8, "reason": "no weights"} in found["not_run"]
     assert {"experiment": "custom", "seed": 7, "reason": "predictions.csv is not there"} in found["not_run"]

@@ -22,6 +22,7 @@ from cxr.figures.strategies import draw_strategies
 from cxr.figures.style import HEAD, apart, head, lean, paper_style
 from cxr.figures.test_set import draw_calibration, draw_confusion_matrices, draw_precision_recall, draw_roc
 from cxr.files import read_json, write_json
+from cxr.study import layout
 from cxr.study.schemas import read_yaml
 
 PUBLISHED = PAPER / "published"
@@ -336,18 +337,18 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for seed in study.config["seeds"]:
             write_run(root, study, experiment, "published", seed)
             if experiment == "densenet121-III":
-                record = root / f"runs/published/{experiment}/seed-{seed}/run.json"
+                record = layout.run(root, layout.place_of("published", experiment, seed)) / "run.json"
                 write_json(record, {"status": "not run", "reason": "no weights: the config names none"})
-    write_uncertainty(dict(study.config), root, root / "uncertainty.json", resamples=60)
+    write_uncertainty(dict(study.config), root, layout.evaluation(root, "uncertainty.json"), resamples=60)
     verdicts = itertools.cycle(VERDICTS)
     claims = [
         {"id": claim["id"], "notebook": claim.get("notebook"), "protocols": {"published": {"verdict": next(verdicts)}}}
         for claim in read_yaml(PAPER / "claims.yaml")["claims"]
     ]
-    write_json(root / "claims.json", {"claims": claims})
+    write_json(layout.claims(root), {"claims": claims})
     both = {"accuracy": 0.01, "auroc": -0.02}
     effect = {"experiment": "custom", "difference": both, "interval": {"accuracy": [-0.1, 0.1], "auroc": [-0.1, 0.1]}}
-    write_json(root / "ablations.json", {"rows": [{"id": "pixel-scale", "experiments": [effect]}]})
+    write_json(layout.evaluation(root, "ablations.json"), {"rows": [{"id": "pixel-scale", "experiments": [effect]}]})
     return root
 
 
@@ -380,12 +381,11 @@ def test_every_figure_is_drawn_says_what_its_data_are_and_is_the_same_twice(whol
 
 def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
     root = tmp_path / "results"
-    for name in ("uncertainty.json", "claims.json", "figures", "runs"):
-        (root / name).parent.mkdir(exist_ok=True)
+    (root / "evaluation").mkdir(parents=True)
+    for name in ("evaluation/uncertainty.json", "evaluation/runs", "claims", "preprocessing"):
         (root / name).symlink_to(whole / name)
     write_cohort(root, False)
-    (root / "runs").unlink()
-    for run in (whole / "runs/published").glob("*/*"):
+    for run in (whole / "training/runs/published").glob("*/*"):
         copy = root / run.relative_to(whole)
         copy.mkdir(parents=True)
         for file in run.iterdir():

@@ -201,7 +201,9 @@ def test_short_tables_are_left_alone(opened):
 def test_a_number_tells_its_trace_on_hover_and_focus(opened, page):
     tab = opened()
     titles = [html.unescape(title) for title in re.findall(r'class="number" title="([^"]*)"', page)]
-    title = next(title for title in titles if title.split(" · ")[1] == "runs/published/custom/seed-42/metrics.json")
+    title = next(
+        title for title in titles if title.split(" · ")[1] == "evaluation/runs/published/custom/seed-42/metrics.json"
+    )
     value, file, key = title.split(" · ")
     trace = tab.locator("#trace")
     assert not trace.is_visible()

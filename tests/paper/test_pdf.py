@@ -91,7 +91,7 @@ def test_pages_are_numbered_and_carry_the_running_head_and_the_mark(sheets, page
 
 def test_real_data_carry_no_mark(study, own_results, tmp_path):
     write_cohort(own_results, synthetic=False)
-    shutil.rmtree(own_results / "runs")
+    shutil.rmtree(own_results / "training" / "runs")
     page = render_paper(study, own_results)
     assert "<body>" in page
     assert "data-mark=" not in re.sub(r"<style.*?</style>", "", page, flags=re.DOTALL)

@@ -12,6 +12,7 @@ from result_tree import PAPER, make_study, rescore, weigh, write_cohort, write_p
 
 from cxr.errors import InputError
 from cxr.paper.write import inline_svg, render_paper, write_pdf
+from cxr.study import layout
 from cxr.study.config import Study
 
 RUN = "runs/published/custom/seed-42"
@@ -57,14 +58,16 @@ def table_of(page: str, label: str) -> list[str]:
 
 
 def test_the_tables_hold_the_numbers_of_the_results(page, results):
-    found = json.loads((results / "uncertainty.json").read_text())["protocols"]["published"]["experiments"]["custom"]
+    found = json.loads(layout.evaluation(results, "uncertainty.json").read_text())["protocols"]["published"][
+        "experiments"
+    ]["custom"]
     (row,) = table_of(page, "tab-results")
     shown = re.findall(r'class="number" title="(.*?) · (.*?) · (.*?)"[^>]*>(.*?)<', row)
     expected = [0.8438]
     for metric in ("accuracy", "auroc"):
         expected += [found[metric]["mean"], *found[metric]["interval"]]
     assert [text for _, _, _, text in shown] == [f"{value:.3f}" for value in expected]
-    assert {source for _, source, _, _ in shown[1:]} == {"uncertainty.json"}
+    assert {source for _, source, _, _ in shown[1:]} == {"evaluation/uncertainty.json"}
     assert shown[1][2] == "protocols.published.experiments.custom (seeds 42).accuracy.mean"
 
 
@@ -86,7 +89,7 @@ def test_the_studys_table_is_shown_whole_with_what_was_not_run(page):
 
 
 def test_changing_one_prediction_changes_the_sentences_that_depend_on_it(study, own_results, page):
-    predictions = own_results / RUN / "predictions.csv"
+    predictions = layout.run(own_results, RUN) / "predictions.csv"
     rows = list(csv.DictReader(predictions.open()))
     wrong = next(row for row in rows if row["set"] == "test" and row["label"] == "0" and row["predicted"] == "1")
     wrong |= {"predicted": "0", "probability": "0.4"}
@@ -94,8 +97,8 @@ def test_changing_one_prediction_changes_the_sentences_that_depend_on_it(study, 
         writer = csv.DictWriter(stream, rows[0])
         writer.writeheader()
         writer.writerows(rows)
-    before = json.loads((own_results / RUN / "metrics.json").read_text())["test"]["accuracy"]
-    rescore(own_results / RUN)
+    before = json.loads(layout.metrics(own_results, RUN).read_text())["test"]["accuracy"]
+    rescore(own_results, RUN)
     weigh(own_results, study)
     changed = words(render_paper(study, own_results))
     assert f"its test accuracy is {before:.3f}" in words(page)
@@ -189,7 +192,7 @@ def test_synthetic_data_are_declared_on_the_title_page_in_every_caption_and_in_t
 
 def test_real_data_are_not_called_synthetic(study, own_results):
     write_cohort(own_results, synthetic=False)
-    rescore(own_results / RUN)
+    rescore(own_results, RUN)
     shutil.rmtree(own_results / "preprocessing")
     weigh(own_results, study)
     real = words(render_paper(study, own_results)).lower()
@@ -202,7 +205,7 @@ def test_warnings_about_the_data_are_shown(page):
 
 
 def test_the_paper_names_what_was_not_run(study, own_results):
-    shutil.rmtree(own_results / "runs")
+    shutil.rmtree(own_results / "training" / "runs")
     weigh(own_results, study)
     partial = words(render_paper(study, own_results))
     assert "No training has been run yet" in partial
@@ -218,7 +221,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
         experiments=["custom", "resnet18-I-500", "resnet18-III"], protocols=["published", "described"], seeds=[1, 2]
     )
     write_tree(root, study)
-    shutil.rmtree(root / "runs/described/resnet18-III/seed-2")
+    shutil.rmtree(root / "training" / "runs/described/resnet18-III/seed-2")
     weigh(root, study)
     return study, root
 
@@ -242,7 +245,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
 )
 def test_a_lead_is_told_with_its_size_and_its_certainty(two, tmp_path, difference, interval, sentence):
     study, root = two[0], Path(shutil.copytree(two[1], tmp_path / "results"))
-    content = json.loads((root / "uncertainty.json").read_text())
+    content = json.loads(layout.evaluation(root, "uncertainty.json").read_text())
     found = content["protocols"]["published"]
     found["experiments"]["resnet18-I-500"]["accuracy"]["mean"] = 0.8
     found["experiments"]["resnet18-III"]["accuracy"]["mean"] = 0.8 - difference
@@ -250,7 +253,7 @@ def test_a_lead_is_told_with_its_size_and_its_certainty(two, tmp_path, differenc
         for row in rows:
             if (row["a"], row["b"], row["metric"]) == ("resnet18-I-500", "resnet18-III", "accuracy"):
                 row |= {"difference": difference, "interval": interval}
-    (root / "uncertainty.json").write_text(json.dumps(content))
+    layout.evaluation(root, "uncertainty.json").write_text(json.dumps(content))
     text = words(render_paper(study, root))
     section = text[text.rindex("5.1 ResNet-18") : text.rindex("5.2 DenseNet-121")]
     assert sentence in section[: section.index("Under the protocol as described")]
@@ -278,7 +281,7 @@ def test_an_ablation_is_told_and_its_absence_too(two, tmp_path):
     row = {"experiment": "custom", "n_seeds": 2, "difference": effect, "interval": {"accuracy": [-0.03, 0.01]}}
     rows = [{"id": "pixel-scale", "kind": "flip", "experiments": [row]}]
     content = {"protocol": "published", "seeds": [1, 2], "rows": rows, "unmeasured": {"batch-size": "not flipped"}}
-    (root / "ablations.json").write_text(json.dumps(content))
+    layout.evaluation(root, "ablations.json").write_text(json.dumps(content))
     table = [words(row) for row in table_of(render_paper(study, root), "tab-discrepancies")]
     assert "custom: \u22120.012 [\u22120.030, +0.010]".replace(" [", " [") in table[0].replace(
         "\N{NO-BREAK SPACE}", " "
@@ -289,7 +292,7 @@ def test_an_ablation_is_told_and_its_absence_too(two, tmp_path):
 def test_the_verdicts_of_the_table_are_those_of_the_claims(two):
     study, root = two
     rows = table_of(render_paper(study, root), "fig-metrics")
-    claims = json.loads((root / "claims.json").read_text())["claims"]
+    claims = json.loads(layout.claims(root).read_text())["claims"]
     by_quantity = {claim["quantity"]: claim["protocols"]["published"]["verdict"] for claim in claims}
     metrics = ["accuracy", "f1_pneumonia", "f1_normal", "sensitivity", "specificity"]
     metrics += ["precision_pneumonia", "precision_normal"]
@@ -299,7 +302,7 @@ def test_the_verdicts_of_the_table_are_those_of_the_claims(two):
 
 @pytest.mark.parametrize("name", ["uncertainty", "claims", "baselines"])
 def test_results_without_what_the_paper_weighs_are_refused_in_one_sentence(study, own_results, name):
-    (own_results / f"{name}.json").unlink()
+    next(own_results.glob(f"*/{name}.json")).unlink()
     with pytest.raises(InputError, match=rf"{name}.json does not exist; .* run snakemake again for this config\.$"):
         render_paper(study, own_results)
 
@@ -312,7 +315,7 @@ def test_an_unknown_word_of_the_page_is_refused(study, results, own_paper):
 
 
 def test_what_was_not_run_is_named_with_its_reason(study, own_results):
-    record = own_results / RUN / "run.json"
+    record = layout.run(own_results, RUN) / "run.json"
     content = json.loads(record.read_text())
     settings = {name: content[name] for name in ("settings", "weights")}
     record.write_text(json.dumps({"status": "not run", "reason": "no weights: none to be had", **settings}))
@@ -324,7 +327,7 @@ def test_what_was_not_run_is_named_with_its_reason(study, own_results):
 
 def test_weights_that_stand_in_are_said_on_the_first_page_and_in_captions(study, own_results, page):
     assert "Not the study's pretrained weights" not in words(page)
-    record = own_results / RUN / "run.json"
+    record = layout.run(own_results, RUN) / "run.json"
     content = json.loads(record.read_text())
     content["weights"] = {"available": True, "original": False, "origin": "file mine.pth"}
     record.write_text(json.dumps(content))

@@ -108,13 +108,13 @@ def test_examples_hold_every_transform(make_cohort, tmp_path: Path) -> None:
     from cxr.study.config import read_protocol
 
     manifest, cohort = make_cohort()
-    arrays, split = tmp_path / "arrays", tmp_path / "preprocessing" / "published" / "split.csv"
+    arrays, split = tmp_path / "preprocessing" / "arrays", tmp_path / "preprocessing" / "published" / "split.csv"
     write_arrays(manifest, cohort, [arrays / "32px.npy", arrays / "40px.npy"])
     write_split(manifest, read_protocol("published"), split)
     transforms = {name: transform["steps"] for name, transform in CATALOGUE["transforms"].items()}
     settings = {"transforms": transforms, "arrays": ["32px", "40px"], "image_size": 32, "seed": 42}
     write_examples(manifest, tmp_path, {"published": settings})
-    with np.load(tmp_path / "figures" / "published" / "transforms.npz") as examples:
+    with np.load(tmp_path / "preprocessing" / "published" / "transforms.npz") as examples:
         assert set(examples) == set(transforms)
         assert all(examples[name].shape == (3, 32, 32) for name in examples)
         first = pd.read_csv(split).query("set == 'train'")["path"].iloc[0]

@@ -23,6 +23,7 @@ from cxr.networks import unpickling
 from cxr.networks.architectures import build_model
 from cxr.networks.unpickling import read_checkpoint
 from cxr.review.checkpoints import PROTOCOL, load_checkpoint, verify_checkpoint
+from cxr.study import layout
 from cxr.study.config import PAPER, read_experiments
 
 SIZE = 64
@@ -75,18 +76,21 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
     paths = [f"{name}/{number}.png" for number, name in enumerate(sets)]
     manifest = pd.DataFrame({"path": paths, "patient_coarse": paths, "patient_fine": paths, "width": 90, "height": 80})
     split = pd.DataFrame({"path": paths, "set": sets, "label": [0, 1] * 8 + [1]})
-    for folder in ("data", "arrays", f"preprocessing/{PROTOCOL}"):
+    for folder in ("images", "preprocessing/arrays", f"preprocessing/{PROTOCOL}"):
         (root / folder).mkdir(parents=True)
-    manifest.to_csv(root / "data" / "manifest.csv", index=False)
+    manifest.to_csv(root / "images" / "manifest.csv", index=False)
     # The rows of the split are in another order than those of the manifest and of the array.
     split.iloc[::-1].to_csv(root / "preprocessing" / PROTOCOL / "split.csv", index=False)
     sizes = {"min": 80, "median": 90.0, "max": 90}
-    write_json(root / "data" / "cohort.json", {"title": "Noise", "synthetic": False, "width": sizes, "height": sizes})
+    write_json(layout.cohort(root), {"title": "Noise", "synthetic": False, "width": sizes, "height": sizes})
     # Constants that are not the printed ones: the printed ones are what the author's networks were trained with.
     constants = {"mean": 0.1, "std": 0.9, "pixel_divisor": 225}
     facts = {"protocol": PROTOCOL, "image_size": SIZE, "normalisation": constants}
     write_json(root / "preprocessing" / PROTOCOL / "preprocessing.json", facts)
-    np.save(root / "arrays" / f"{SIZE}px.npy", random.integers(0, 255 * 128, (17, SIZE, SIZE)).astype(np.int16))
+    np.save(
+        layout.array(root, f"{SIZE}px"),
+        random.integers(0, 255 * 128, (17, SIZE, SIZE)).astype(np.int16),
+    )
     return root
 
 
@@ -94,7 +98,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def authors(tmp_path_factory: pytest.TempPathFactory, results: Path) -> tuple[Path, np.ndarray]:
     """A checkpoint of the author's kind, and what its network makes of all images."""
     folder = tmp_path_factory.mktemp("author")
-    np.save(folder / "images.npy", seen(np.load(results / "arrays" / f"{SIZE}px.npy")))
+    np.save(folder / "images.npy", seen(np.load(layout.array(results, f"{SIZE}px"))))
     arguments = [str(folder / name) for name in ("custom.pth", "images.npy", "answers.npy")]
     (folder / "notebook.py").write_text(AUTHOR)
     subprocess.run([sys.executable, folder / "notebook.py", *arguments], check=True)

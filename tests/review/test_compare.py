@@ -9,12 +9,13 @@ import pytest
 from cxr.errors import InputError
 from cxr.files import read_json, write_json
 from cxr.review.compare import compare
+from cxr.study import layout
 
 
 def write_run(
     results: Path, experiment: str, accuracy: float, auroc: float | None, best_epoch: int, **settings: Any
 ) -> Path:
-    folder = results / "runs" / "published" / experiment / "seed-42"
+    folder = results / "training" / "runs" / "published" / experiment / "seed-42"
     record = {
         "status": "done",
         "best_epoch": best_epoch,
@@ -24,7 +25,10 @@ def write_run(
         "wall_seconds": 10 * accuracy,
     }
     write_json(folder / "run.json", record)
-    write_json(folder / "metrics.json", {"test": {"accuracy": accuracy, "auroc": auroc}})
+    write_json(
+        layout.metrics(results, layout.place_of("published", experiment, 42)),
+        {"test": {"accuracy": accuracy, "auroc": auroc}},
+    )
     return folder
 
 
@@ -33,7 +37,7 @@ def write_claims(results: Path, **verdicts: str) -> None:
         {"id": name, "says": "something", "protocols": {"published": {"verdict": verdict, "value": 1}}}
         for name, verdict in verdicts.items()
     ]
-    write_json(results / "claims.json", {"claims": claims})
+    write_json(layout.claims(results), {"claims": claims})
 
 
 @pytest.fixture
@@ -86,10 +90,10 @@ def test_the_same_results_differ_in_nothing(pair: tuple[Path, Path], capsys: pyt
 def test_a_run_that_was_not_run_differs_in_its_status_and_not_in_what_it_lacks(
     pair: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run = pair[1] / "runs" / "published" / "custom" / "seed-42"
+    run = pair[1] / "training" / "runs" / "published" / "custom" / "seed-42"
     settings = read_json(pair[0] / run.relative_to(pair[1]) / "run.json")["settings"]
     write_json(run / "run.json", {"status": "not run", "reason": "no weights", "settings": settings})
-    write_json(run / "metrics.json", {})
+    write_json(layout.metrics(pair[1], "runs/published/custom/seed-42"), {})
     compare(*pair, tmp_path / "runs.csv")
     printed = capsys.readouterr().out
     assert "status     done   not run  published/custom/seed-42" in printed
@@ -108,7 +112,7 @@ def test_an_auroc_of_one_class_alone_is_empty(pair: tuple[Path, Path], tmp_path:
 def test_results_without_runs_or_metrics_are_refused(pair: tuple[Path, Path], tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"nothing holds no runs; name a folder"):
         compare(pair[0], tmp_path / "nothing")
-    (pair[1] / "runs" / "published" / "new" / "seed-42" / "metrics.json").unlink()
+    layout.metrics(pair[1], "runs/published/new/seed-42").unlink()
     with pytest.raises(InputError, match=r"metrics.json does not exist; evaluate the run first"):
         compare(*pair)
 
@@ -116,6 +120,6 @@ def test_results_without_runs_or_metrics_are_refused(pair: tuple[Path, Path], tm
 def test_without_claims_the_verdicts_are_said_not_to_be_compared(
     pair: tuple[Path, Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (pair[1] / "claims.json").unlink()
+    (pair[1] / "claims" / "claims.json").unlink()
     compare(*pair)
     assert "No claims.json in the second" in capsys.readouterr().out

@@ -20,6 +20,7 @@ from cxr.preprocessing.split import digest_of_test_rows, write_split
 from cxr.provenance import PACKAGES, processor
 from cxr.review.checks import check_data, check_environment, first_difference
 from cxr.review.verify import expectation_of, verify
+from cxr.study import layout
 from cxr.study.config import PAPER, Study
 from cxr.training.train import train
 
@@ -43,14 +44,14 @@ def results(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Pa
     source, _ = make_cohort()
     results, study = tmp_path / "results", Study.from_config(CONFIG)
     images = tmp_path / "images"
-    manifest = results / "data" / "manifest.csv"
+    manifest = layout.manifest(results)
     rows = pd.read_csv(source)
     counts = {
         part: {name: int(((rows["official_split"] == part) & (rows["class"] == name)).sum()) for name in CLASSES}
         for part in ("train", "val", "test")
     }
     write_json(
-        results / "data" / "cohort.json",
+        layout.cohort(results),
         {"root": str(images), "source": "folder", "synthetic": False, "counts": counts},
     )
     rows.assign(sha256=[sha256_of(images / path) for path in rows["path"]]).to_csv(manifest, index=False)
@@ -59,20 +60,20 @@ def results(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Pa
         write_split(manifest, study.split_settings(protocol), folder / "split.csv")
         split = pd.read_csv(folder / "split.csv")
         write_json(folder / "preprocessing.json", {"test_rows_sha256": digest_of_test_rows(split)})
-    for (protocol, experiment, seed), place in zip(study.runs(), study.run_folders(), strict=True):
+    for (protocol, experiment, seed), place in zip(study.runs(), study.run_places(), strict=True):
         write_run(results, place, study.run_settings(experiment, protocol, seed))
     verdicts = {protocol: {"verdict": "reproduced", "value": 1} for protocol in study.protocols}
-    write_json(results / "claims.json", {"claims": [{"id": "C1", "says": "something", "protocols": verdicts}]})
+    write_json(layout.claims(results), {"claims": [{"id": "C1", "says": "something", "protocols": verdicts}]})
     return results
 
 
 def write_run(results: Path, place: str, settings: dict[str, Any]) -> None:
     """Write the files of one run, with random probabilities for the images of its split."""
-    run, protocol = results / place, settings["protocol"]
+    run, protocol = layout.run(results, place), settings["protocol"]
     inputs = {
-        "manifest": results / "data" / "manifest.csv",
-        "split": results / "preprocessing" / protocol / "split.csv",
-        "preprocessing": results / "preprocessing" / protocol / "preprocessing.json",
+        "manifest": layout.manifest(results),
+        "split": layout.split(results, protocol),
+        "preprocessing": layout.preprocessing(results, protocol),
     }
     rows = pd.read_csv(inputs["split"]).query("set != 'train'")
     probability = np.random.default_rng(0).random(len(rows))
@@ -93,7 +94,7 @@ def write_run(results: Path, place: str, settings: dict[str, Any]) -> None:
             "inputs": {name: sha256_of(path) for name, path in inputs.items()},
         },
     )
-    write_metrics([run / "predictions.csv"], [run / "metrics.json"])
+    write_metrics([run / "predictions.csv"], [layout.metrics(results, place)])
 
 
 @pytest.fixture
@@ -142,30 +143,30 @@ def test_results_that_are_as_expected_pass_and_stay_as_they_are(
 
 
 def changed_probability(results: Path) -> None:
-    rows = pd.read_csv(results / RUN / "predictions.csv", dtype=str)
+    rows = pd.read_csv(layout.run(results, RUN) / "predictions.csv", dtype=str)
     rows.loc[3, "probability"] = rows.loc[3, "probability"][:-1] + (
         "1" if rows.loc[3, "probability"][-1] == "2" else "2"
     )
-    rows.to_csv(results / RUN / "predictions.csv", index=False)
+    rows.to_csv(layout.run(results, RUN) / "predictions.csv", index=False)
 
 
 def changed_patient(results: Path) -> None:
-    rows = pd.read_csv(results / RUN / "predictions.csv", dtype=str)
+    rows = pd.read_csv(layout.run(results, RUN) / "predictions.csv", dtype=str)
     path = rows.loc[0, "path"]
     rows.loc[rows["path"] == path, "patient_fine"] = "another"
-    rows.to_csv(results / RUN / "predictions.csv", index=False)
+    rows.to_csv(layout.run(results, RUN) / "predictions.csv", index=False)
 
 
 def broken_predictions(results: Path) -> None:
-    rows = pd.read_csv(results / RUN / "predictions.csv", dtype=str)
+    rows = pd.read_csv(layout.run(results, RUN) / "predictions.csv", dtype=str)
     rows.loc[0, "probability"] = "1.5"
-    rows.to_csv(results / RUN / "predictions.csv", index=False)
+    rows.to_csv(layout.run(results, RUN) / "predictions.csv", index=False)
 
 
 def changed_metrics(results: Path) -> None:
-    metrics = read_json(results / RUN / "metrics.json")
+    metrics = read_json(layout.metrics(results, RUN))
     metrics["test"]["accuracy"] += 1e-9
-    write_json(results / RUN / "metrics.json", metrics)
+    write_json(layout.metrics(results, RUN), metrics)
 
 
 def another_split(results: Path) -> None:
@@ -176,16 +177,16 @@ def another_split(results: Path) -> None:
 
 
 def changed_image(results: Path) -> None:
-    image = next(Path(read_json(results / "data" / "cohort.json")["root"]).glob("test/NORMAL/*.png"))
+    image = next(Path(read_json(layout.cohort(results))["root"]).glob("test/NORMAL/*.png"))
     image.write_bytes(image.read_bytes() + b" ")
 
 
 def changed_verdict(results: Path) -> None:
-    edit(results / "claims.json", "reproduced", "not reproduced")
+    edit(layout.claims(results), "reproduced", "not reproduced")
 
 
 def missing_claim(results: Path) -> None:
-    edit(results / "claims.json", "C1", "C2")
+    edit(layout.claims(results), "C1", "C2")
 
 
 @pytest.mark.parametrize(
@@ -206,12 +207,15 @@ def missing_claim(results: Path) -> None:
             },
         ),
         (changed_image, {"hashes of images"}),
-        (lambda results: (results / RUN / "metrics.json").unlink(), {"runs"}),
-        (lambda results: edit(results / RUN / "run.json", '"epochs": 1', '"epochs": 2'), {"settings of runs"}),
+        (lambda results: layout.metrics(results, RUN).unlink(), {"runs"}),
+        (
+            lambda results: edit(layout.run(results, RUN) / "run.json", '"epochs": 1', '"epochs": 2'),
+            {"settings of runs"},
+        ),
         (changed_verdict, {"verdicts of claims"}),
         (missing_claim, {"verdicts of claims"}),
         (
-            lambda results: edit(results / "data" / "manifest.csv", "train/NORMAL/n000.png,NORMAL", "n000.png,NORMAL"),
+            lambda results: edit(layout.manifest(results), "train/NORMAL/n000.png,NORMAL", "n000.png,NORMAL"),
             {"hashes of images", "manifest", "inputs of runs"},
         ),
     ],
@@ -245,8 +249,8 @@ def test_a_fault_names_the_run_and_the_number(options: dict[str, Any]) -> None:
 
 def test_without_an_expectation_or_released_files_checks_are_skipped_with_a_reason(options: dict[str, Any]) -> None:
     options["expected"].unlink()
-    (options["results"] / "claims.json").unlink()
-    cohort = options["results"] / "data" / "cohort.json"
+    (options["results"] / "claims" / "claims.json").unlink()
+    cohort = options["results"] / "images" / "cohort.json"
     write_json(cohort, {**read_json(cohort), "root": "images-of-another-machine"})
     verify(**options)
     checks = checks_of(options)
@@ -262,7 +266,7 @@ def test_results_that_are_not_there_are_refused(options: dict[str, Any], tmp_pat
 
 def test_the_studys_own_images_must_have_the_studys_numbers(results: Path) -> None:
     published = read_json(PAPER / "published" / "results.json")
-    path = results / "data" / "cohort.json"
+    path = layout.cohort(results)
     cohort = read_json(path)
     write_json(path, {**cohort, "source": "kaggle"})
     checks = {check.name: check for check in check_data(results, published, None)}
@@ -274,7 +278,7 @@ def test_the_studys_own_images_must_have_the_studys_numbers(results: Path) -> No
 
 
 def test_the_studys_images_must_give_the_studys_test_rows(options: dict[str, Any]) -> None:
-    path = options["results"] / "data" / "cohort.json"
+    path = options["results"] / "images" / "cohort.json"
     published = read_json(PAPER / "published" / "results.json")
     write_json(path, {**read_json(path), "counts": published["dataset"]})
     with pytest.raises(Differs, match="split published, the study's test rows"):
@@ -332,7 +336,7 @@ def test_numbers_may_differ_by_the_tolerance_and_nothing_else() -> None:
 def test_a_run_that_cannot_be_repeated_here_is_skipped_with_the_reason(
     options: dict[str, Any], changes: dict[str, Any], reason: str
 ) -> None:
-    path = options["results"] / RUN / "run.json"
+    path = layout.run(options["results"], RUN) / "run.json"
     record = read_json(path)
     changes = {part: {**record[part], **values} for part, values in changes.items()}
     write_json(path, {**record, **changes, "wall_seconds": 0.5})
@@ -349,32 +353,32 @@ def test_a_run_that_cannot_be_repeated_here_is_skipped_with_the_reason(
 @pytest.mark.slow
 def test_the_shortest_run_is_trained_again_and_compared_byte_for_byte(options: dict[str, Any]) -> None:
     results, study = options["results"], Study.from_config(CONFIG)
-    data = results / "data"
-    arrays = [results / "arrays" / f"{name}.npy" for name in study.all_arrays()]
+    data = results / "images"
+    arrays = [layout.array(results, name) for name in study.all_arrays()]
     write_arrays(data / "manifest.csv", data / "cohort.json", arrays)
     folder = results / "preprocessing" / "published"
     write_normalisation(
         *(data / "manifest.csv", folder / "split.csv"),
-        array=results / "arrays" / f"{study.array_name(1.0, 'published')}.npy",
+        array=layout.array(results, study.array_name(1.0, "published")),
         published=PAPER / "published" / "results.json",
         settings=study.split_settings("published"),
         preprocessing=folder / "preprocessing.json",
     )
     train(
-        {str(results / RUN): study.run_settings("custom", "published", 42)},
+        {str(layout.run(results, RUN)): study.run_settings("custom", "published", 42)},
         *(data / "manifest.csv", folder / "split.csv", folder / "preprocessing.json"),
-        arrays=[results / "arrays" / f"{name}.npy" for name in study.arrays_of("custom", "published")],
+        arrays=[layout.array(results, name) for name in study.arrays_of("custom", "published")],
     )
-    write_metrics([results / RUN / "predictions.csv"], [results / RUN / "metrics.json"])
-    other = results / "runs" / "corrected" / "custom" / "seed-42" / "run.json"
+    write_metrics([layout.run(results, RUN) / "predictions.csv"], [layout.metrics(results, RUN)])
+    other = results / "training" / "runs" / "corrected" / "custom" / "seed-42" / "run.json"
     write_json(other, {**read_json(other), "wall_seconds": 1e6})
     verify(**options | {"repeat": True})
     names = [f"a run done twice: published/custom/seed-42, {table}" for table in ("history.csv", "predictions.csv")]
     assert [checks_of(options)[name]["verdict"] for name in names] == ["ok", "ok"]
     assert not list(results.rglob("unfinished*"))
     # No metric depends on the history.
-    history = (results / RUN / "history.csv").read_bytes()
-    (results / RUN / "history.csv").write_bytes(history.replace(b"0", b"1", 1))
+    history = (layout.run(results, RUN) / "history.csv").read_bytes()
+    (layout.run(results, RUN) / "history.csv").write_bytes(history.replace(b"0", b"1", 1))
     with pytest.raises(Differs, match=r"history\.csv"):
         verify(**options | {"repeat": True})
     assert [checks_of(options)[name]["verdict"] for name in names] == ["differs", "ok"]

@@ -11,8 +11,8 @@ from cxr.files import REPOSITORY
 from cxr.study.code_digests import code_of, source_files
 
 TORCH_FREE = (
-    *("images", "embed", "manifest", "split", "normalisation", "evaluate", "evaluate-runs", "uncertainty", "baselines"),
-    *("ablations", "claims", "verify", "compare", "paper-figures", "report"),
+    *("images", "embed", "manifest", "split", "normalisation", "metrics", "evaluate", "uncertainty", "baselines"),
+    *("ablations", "claims", "verify", "compare", "figures", "paper"),
 )
 
 

@@ -77,7 +77,7 @@ def test_dry_run_of_each_config_under_each_profile(repository: Path, config: str
     )
     planned = jobs(done)
     # The demo trains all experiments of a protocol in one process; the paper has 22 x 3 x 5 runs.
-    assert planned["train"] == {"demo": 3, "config": 330}[config] and planned["report"] == 1
+    assert planned["train"] == {"demo": 3, "config": 330}[config] and planned["paper"] == 1
     gpu = "gpu=1" if config == "config" else "gpu=0"
     assert gpu in done.stdout
 
@@ -103,7 +103,7 @@ def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
 
 def test_the_default_is_the_demo(repository: Path) -> None:
     done = snakemake(repository, "-n", "--forceall")
-    assert "results/demo/report/paper.html" in done.stdout
+    assert "results/demo/paper/paper.html" in done.stdout
     assert "workflow specific profile profiles/default" in done.stderr, "a profile that nobody has to name"
 
 
@@ -168,7 +168,7 @@ def test_from_images_to_paper_and_what_reruns(repository: Path, config: str, coh
     done = snakemake(repository, "--configfile", config)
     assert done.returncode == 0, done.stdout + done.stderr
     results = repository / "results" / "small"
-    html, pdf = results / "report" / "paper.html", results / "report" / "paper.pdf"
+    html, pdf = results / "paper" / "paper.html", results / "paper" / "paper.pdf"
     assert html.stat().st_size > 10_000 and pdf.read_bytes().startswith(b"%PDF")
 
     def planned(config: str = config) -> dict[str, int]:
@@ -196,14 +196,14 @@ def test_from_images_to_paper_and_what_reruns(repository: Path, config: str, coh
     assert planned() == {}, "a touch reruns nothing"
 
     with edited(repository / "report_templates" / "print.css", "/* an edit */\n"):
-        assert set(planned()) == {"report", "all", "total"}, "a template's edit reruns the paper alone"
+        assert set(planned()) == {"paper", "all", "total"}, "a template's edit reruns the paper alone"
     with edited(repository / "cxr" / "training.py", "# an edit\n"):
         rerun = planned()
-        assert {"train", "evaluate", "figures", "report"} <= set(rerun)
+        assert {"train", "evaluate", "figures", "paper"} <= set(rerun)
         assert not {"images", "manifest", "split", "arrays", "normalisation"} & set(rerun)
     # Snakemake asks none of the jobs after one that runs for reasons of their own: it must reach them all.
     with edited(repository / "cxr" / "decoding.py", "# an edit\n"):
-        assert planned() | {"arrays": 2, "normalisation": 3, "train": 2, "report": 1} == planned()
+        assert planned() | {"arrays": 2, "normalisation": 3, "train": 2, "paper": 1} == planned()
     assert planned() == {}
 
     further = cohort.parent / "further.yaml"
@@ -214,11 +214,11 @@ def test_from_images_to_paper_and_what_reruns(repository: Path, config: str, coh
 
     first = next(cohort.rglob("*.jpeg"))
     Image.effect_noise((90, 80), 30).save(first.with_name("person9_virus_9.jpeg"))
-    assert {"manifest", "split", "arrays", "train", "report"} <= set(planned()), "a further image reruns everything"
+    assert {"manifest", "split", "arrays", "train", "paper"} <= set(planned()), "a further image reruns everything"
     first.with_name("person9_virus_9.jpeg").unlink()
 
     records = {
-        name: json.loads((results / f"runs/corrected/{name}/seed-42/run.json").read_text())
+        name: json.loads((results / f"training/runs/corrected/{name}/seed-42/run.json").read_text())
         for name in ("custom", "resnet18-I-10", "densenet121-I-10")
     }
     assert records["custom"]["settings"]["image_size"] == 32 and records["custom"]["code"]["version"]

@@ -1,10 +1,12 @@
 # What several rules name: the runs, and what a job that trains reads.
-RUN = f"{RESULTS}/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
-RUNS = [f"{RESULTS}/{folder}" for folder in study.run_folders()]
-ARRAYS = [f"{RESULTS}/arrays/{name}.npy" for name in study.all_arrays()]
-DIGESTS = [f"{RESULTS}/arrays/digests{kind}.json" for kind in study.array_kinds()]
+RUN = f"{RESULTS}/training/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
+RUNS = [f"{RESULTS}/training/{place}" for place in study.run_places()]
+ARRAYS = [f"{RESULTS}/preprocessing/arrays/{name}.npy" for name in study.all_arrays()]
+DIGESTS = [
+    f"{RESULTS}/preprocessing/arrays/digests{kind}.json" for kind in study.array_kinds()
+]
 FEATURES = [
-    f"{RESULTS}/features/{protocol}/{backbone}.npz"
+    f"{RESULTS}/training/features/{protocol}/{backbone}.npz"
     for protocol, backbone in study.features()
 ]
 
@@ -37,7 +39,7 @@ def features_of(wildcards):
         if study.uses_features(name, wildcards.protocol)
     }
     return expand(
-        f"{RESULTS}/features/{wildcards.protocol}/{{backbone}}.npz",
+        f"{RESULTS}/training/features/{wildcards.protocol}/{{backbone}}.npz",
         backbone=sorted(backbones),
     )
 
@@ -49,12 +51,14 @@ def arrays_of(protocol, experiments):
         for experiment in experiments
         for name in study.arrays_of(experiment, protocol)
     }
-    return ancient(expand(f"{RESULTS}/arrays/{{array}}.npy", array=sorted(names)))
+    return ancient(
+        expand(f"{RESULTS}/preprocessing/arrays/{{array}}.npy", array=sorted(names))
+    )
 
 
 def digests_of(wildcards):
     """What tells that the arrays of a protocol were made again."""
-    return f"{RESULTS}/arrays/digests{study.array_kind(wildcards.protocol)}.json"
+    return f"{RESULTS}/preprocessing/arrays/digests{study.array_kind(wildcards.protocol)}.json"
 
 
 def weights_of(wildcards):
@@ -63,4 +67,4 @@ def weights_of(wildcards):
         study.pretrained_backbone(name, wildcards.protocol)
         for name in experiments_of(wildcards)
     } - {None}
-    return expand(f"{RESULTS}/weights/{{backbone}}.pt", backbone=sorted(backbones))
+    return expand(f"{RESULTS}/networks/{{backbone}}.pt", backbone=sorted(backbones))

@@ -1,36 +1,6 @@
 # The figures of the paper, as SVG: one job for all protocols and figures, since starting Python takes longer than drawing.
 
 
-rule examples:
-    input:
-        manifest=rules.manifest.output.manifest,
-        split=expand(rules.split.output, protocol=study.protocols),
-        arrays=ancient(ARRAYS),
-        digests=DIGESTS,
-    output:
-        expand(
-            f"{RESULTS}/figures/{{protocol}}/transforms.npz", protocol=study.protocols
-        ),
-    log:
-        f"{RESULTS}/logs/examples.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/examples.tsv"
-    resources:
-        mem_mb=2000,
-        runtime=5,
-    params:
-        settings=json.dumps(
-            {
-                protocol: study.example_settings(protocol)
-                for protocol in study.protocols
-            }
-        ),
-        code=code_of("cxr.preprocessing.transforms"),
-    shell:
-        "python -m cxr --log {log} examples --manifest {input.manifest} --settings {params.settings:q}"
-        f" --results {RESULTS}"
-
-
 rule figures:
     input:
         # Of all runs: whatever changes in one of them passes through this table.
@@ -63,9 +33,9 @@ rule figures:
             f"{RESULTS}/figures/{{protocol}}/transforms.svg", protocol=study.protocols
         ),
     log:
-        f"{RESULTS}/logs/figures.log",
+        f"{RESULTS}/logs/figures/figures.log",
     benchmark:
-        f"{RESULTS}/benchmarks/figures.tsv"
+        f"{RESULTS}/benchmarks/figures/figures.tsv"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -73,5 +43,5 @@ rule figures:
         config=json.dumps(config),
         code=code_of("cxr.figures.draw"),
     shell:
-        f"python -m cxr --log {{log}} paper-figures --config {{params.config:q}} --results {RESULTS}"
+        f"python -m cxr --log {{log}} figures --config {{params.config:q}} --results {RESULTS}"
         f" --published paper/published --figures {RESULTS}/figures"

@@ -1,7 +1,7 @@
 # The paper.
 
 
-rule report:
+rule paper:
     input:
         # Of all runs: whatever changes in one of them passes through this table.
         metrics=rules.evaluate.output.table,
@@ -24,21 +24,21 @@ rule report:
         look=[str(path) for path in sorted(Path("report_templates").iterdir())],
     output:
         html=report(
-            f"{RESULTS}/report/paper.html",
+            f"{RESULTS}/paper/paper.html",
             caption="../report/paper_html.rst",
             category="Paper",
             labels={"form": "page"},
         ),
         pdf=report(
-            f"{RESULTS}/report/paper.pdf",
+            f"{RESULTS}/paper/paper.pdf",
             caption="../report/paper_pdf.rst",
             category="Paper",
             labels={"form": "PDF"},
         ),
     log:
-        f"{RESULTS}/logs/report.log",
+        f"{RESULTS}/logs/paper/paper.log",
     benchmark:
-        f"{RESULTS}/benchmarks/report.tsv"
+        f"{RESULTS}/benchmarks/paper/paper.tsv"
     resources:
         mem_mb=2000,
         runtime=10,
@@ -46,5 +46,5 @@ rule report:
         config=json.dumps(config),
         code=code_of("cxr.paper.write"),
     shell:
-        f"python -m cxr --log {{log}} report --config {{params.config:q}} --results {RESULTS}"
+        f"python -m cxr --log {{log}} paper --config {{params.config:q}} --results {RESULTS}"
         " --html {output.html} --pdf {output.pdf}"

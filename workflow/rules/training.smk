@@ -1,25 +1,4 @@
-# Pretrained weights, and the runs: an experiment under a protocol with a seed each.
-
-
-rule weights:
-    output:
-        state=f"{RESULTS}/weights/{{backbone}}.pt",
-        facts=f"{RESULTS}/weights/{{backbone}}.json",
-    log:
-        f"{RESULTS}/logs/weights/{{backbone}}.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/weights/{{backbone}}.tsv"
-    priority: 20
-    resources:
-        mem_mb=2000,
-        runtime=30,
-    params:
-        settings=lambda wildcards: json.dumps(
-            study.weights_settings(wildcards.backbone)
-        ),
-        code=code_of("cxr.networks.weights"),
-    shell:
-        "python -m cxr --log {log} weights --settings {params.settings:q} --weights {output.state} --facts {output.facts}"
+# The features of fixed networks, and the runs: an experiment under a protocol with a seed each.
 
 
 rule features:
@@ -34,11 +13,11 @@ rule features:
         weights=rules.weights.output.state,
         facts=rules.weights.output.facts,
     output:
-        f"{RESULTS}/features/{{protocol}}/{{backbone}}.npz",
+        f"{RESULTS}/training/features/{{protocol}}/{{backbone}}.npz",
     log:
-        f"{RESULTS}/logs/{{protocol}}/features/{{backbone}}.log",
+        f"{RESULTS}/logs/training/{{protocol}}/features/{{backbone}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{protocol}}/features/{{backbone}}.tsv"
+        f"{RESULTS}/benchmarks/training/{{protocol}}/features/{{backbone}}.tsv"
     # The longest jobs wait for them, and start before the short ones.
     priority: 20
     threads: config.get("threads", 1)
@@ -81,9 +60,9 @@ rule train:
         ),
         record=expand(f"{RUN}/run.json", experiment=TOGETHER, allow_missing=True),
     log:
-        f"{RESULTS}/logs/{{protocol}}/{JOB}/seed-{{seed}}/train.log",
+        f"{RESULTS}/logs/training/{{protocol}}/{JOB}/seed-{{seed}}/train.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{protocol}}/{JOB}/seed-{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/training/{{protocol}}/{JOB}/seed-{{seed}}.tsv"
     wildcard_constraints:
         protocol="|".join(study.protocols),
     priority: 10
@@ -116,9 +95,9 @@ use rule train as train_ablation with:
         checkpoint=f"{RUN}/checkpoint.pt",
         record=f"{RUN}/run.json",
     log:
-        f"{RESULTS}/logs/{{protocol}}/{{experiment}}/seed-{{seed}}/train.log",
+        f"{RESULTS}/logs/training/{{protocol}}/{{experiment}}/seed-{{seed}}/train.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{protocol}}/{{experiment}}/seed-{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/training/{{protocol}}/{{experiment}}/seed-{{seed}}.tsv"
     wildcard_constraints:
         protocol="[^/]+~[^/]+",
     priority: 0

@@ -3,18 +3,18 @@
 
 rule images:
     output:
-        f"{RESULTS}/data/source.json",
+        f"{RESULTS}/images/source.json",
     log:
-        f"{RESULTS}/logs/images.log",
+        f"{RESULTS}/logs/images/images.log",
     benchmark:
-        f"{RESULTS}/benchmarks/images.tsv"
+        f"{RESULTS}/benchmarks/images/images.tsv"
     threads: 4
     resources:
         mem_mb=2000,
         runtime=240,
     params:
         source=json.dumps(study.image_source()),
-        folder=f"{RESULTS}/data/images",
+        folder=f"{RESULTS}/images/files",
         code=code_of("cxr.images.sources"),
     shell:
         "python -m cxr --log {log} images --settings {params.source:q} --folder {params.folder}"
@@ -26,12 +26,12 @@ rule manifest:
         source=rules.images.output,
         published="paper/published/results.json",
     output:
-        manifest=f"{RESULTS}/data/manifest.csv",
-        cohort=f"{RESULTS}/data/cohort.json",
+        manifest=f"{RESULTS}/images/manifest.csv",
+        cohort=f"{RESULTS}/images/cohort.json",
     log:
-        f"{RESULTS}/logs/manifest.log",
+        f"{RESULTS}/logs/images/manifest.log",
     benchmark:
-        f"{RESULTS}/benchmarks/manifest.tsv"
+        f"{RESULTS}/benchmarks/images/manifest.tsv"
     threads: 8
     resources:
         mem_mb=2000,

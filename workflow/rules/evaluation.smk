@@ -1,5 +1,37 @@
-# How sure the numbers are, what simple baselines reach, and which claims of the study hold.
+# Metrics, uncertainty, baselines and ablations. From here on everything comes from predictions, without torch.
 EVIDENCE = f"--config {{params.config:q}} --results {RESULTS}"
+
+
+# One job for all runs: a run takes milliseconds, and starting Python takes seconds.
+rule evaluate:
+    input:
+        predictions=expand("{run}/predictions.csv", run=RUNS),
+        published=["paper/published/curves.json", "paper/published/results.json"],
+    output:
+        metrics=expand(
+            f"{RESULTS}/evaluation/{{place}}/metrics.json", place=study.run_places()
+        ),
+        table=report(
+            f"{RESULTS}/evaluation/metrics.csv",
+            caption="../report/metrics.rst",
+            category="Tables",
+            labels={"table": "metrics"},
+        ),
+        selection=f"{RESULTS}/evaluation/selection.json",
+    log:
+        f"{RESULTS}/logs/evaluation/evaluate.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/evaluate.tsv"
+    threads: 8
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.evaluation.evaluate"),
+    shell:
+        f"python -m cxr --log {{log}} evaluate --config {{params.config:q}} --results {RESULTS}"
+        " --threads {threads}"
 
 
 rule uncertainty:
@@ -7,11 +39,11 @@ rule uncertainty:
         metrics=rules.evaluate.output.table,
         comparisons="paper/comparisons.yaml",
     output:
-        f"{RESULTS}/uncertainty.json",
+        f"{RESULTS}/evaluation/uncertainty.json",
     log:
-        f"{RESULTS}/logs/uncertainty.log",
+        f"{RESULTS}/logs/evaluation/uncertainty.log",
     benchmark:
-        f"{RESULTS}/benchmarks/uncertainty.tsv"
+        f"{RESULTS}/benchmarks/evaluation/uncertainty.tsv"
     # The longest of those that wait for the metrics, and the paper waits for all of them.
     priority: 5
     resources:
@@ -32,12 +64,12 @@ rule baselines:
         digests=DIGESTS,
         features=FEATURES,
     output:
-        record=f"{RESULTS}/baselines.json",
-        predictions=directory(f"{RESULTS}/baselines"),
+        record=f"{RESULTS}/evaluation/baselines.json",
+        predictions=directory(f"{RESULTS}/evaluation/baselines"),
     log:
-        f"{RESULTS}/logs/baselines.log",
+        f"{RESULTS}/logs/evaluation/baselines.log",
     benchmark:
-        f"{RESULTS}/benchmarks/baselines.tsv"
+        f"{RESULTS}/benchmarks/evaluation/baselines.tsv"
     resources:
         mem_mb=2000,
         runtime=30,
@@ -55,17 +87,17 @@ rule ablations:
         metrics=rules.evaluate.output.table,
         discrepancies="paper/discrepancies.yaml",
     output:
-        record=f"{RESULTS}/ablations.json",
+        record=f"{RESULTS}/evaluation/ablations.json",
         table=report(
-            f"{RESULTS}/ablations.csv",
+            f"{RESULTS}/evaluation/ablations.csv",
             caption="../report/ablations.rst",
             category="Tables",
             labels={"table": "ablations"},
         ),
     log:
-        f"{RESULTS}/logs/ablations.log",
+        f"{RESULTS}/logs/evaluation/ablations.log",
     benchmark:
-        f"{RESULTS}/benchmarks/ablations.tsv"
+        f"{RESULTS}/benchmarks/evaluation/ablations.tsv"
     resources:
         mem_mb=2000,
         runtime=20,
@@ -75,34 +107,3 @@ rule ablations:
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {EVIDENCE}"
         " --ablations {output.record}"
-
-
-rule claims:
-    input:
-        metrics=rules.evaluate.output.table,
-        preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
-        cohort=rules.manifest.output.cohort,
-        claims="paper/claims.yaml",
-        discrepancies="paper/discrepancies.yaml",
-        published=["paper/published/curves.json", "paper/published/results.json"],
-    output:
-        record=f"{RESULTS}/claims.json",
-        table=report(
-            f"{RESULTS}/claims.csv",
-            caption="../report/claims.rst",
-            category="Tables",
-            labels={"table": "claims"},
-        ),
-    log:
-        f"{RESULTS}/logs/claims.log",
-    benchmark:
-        f"{RESULTS}/benchmarks/claims.tsv"
-    resources:
-        mem_mb=1000,
-        runtime=10,
-    params:
-        config=json.dumps(config),
-        code=code_of("cxr.claims.verdicts"),
-    shell:
-        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {EVIDENCE}"
-        " --claims {output.record}"

@@ -1,5 +1,26 @@
-# The author's own networks, tested with no training. Nothing here runs unless it is asked for.
-CHECKPOINT = f"{RESULTS}/checkpoints/{{experiment}}"
+# For reviewers: is what is here what is claimed? A table on the terminal, and exit code 1 where something differs.
+EXPECTED = f"paper/expected/{config['name']}.json"
+
+
+rule verify:
+    input:
+        claims=rules.claims.output.record,
+        paper=rules.paper.output,
+    log:
+        f"{RESULTS}/logs/review/verify.log",
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        config=json.dumps(config),
+    # The record is no output: what a failing rule has made is deleted.
+    shell:
+        f"python -m cxr --log {{log}} verify --config {{params.config:q}} --results {RESULTS} --expected {EXPECTED}"
+        f" --record {RESULTS}/review/verification.json"
+
+
+# The author's own networks, tested without training; these rules run only where they are asked for.
+CHECKPOINT = f"{RESULTS}/review/checkpoints/{{experiment}}"
 
 
 rule download_checkpoint:
@@ -7,9 +28,9 @@ rule download_checkpoint:
         checkpoint=f"{CHECKPOINT}/checkpoint.pth",
         source=f"{CHECKPOINT}/source.json",
     log:
-        f"{RESULTS}/logs/checkpoints/{{experiment}}/download.log",
+        f"{RESULTS}/logs/review/checkpoints/{{experiment}}/download.log",
     benchmark:
-        f"{RESULTS}/benchmarks/checkpoints/{{experiment}}/download.tsv"
+        f"{RESULTS}/benchmarks/review/checkpoints/{{experiment}}/download.tsv"
     resources:
         mem_mb=500,
         runtime=30,
@@ -40,9 +61,9 @@ rule verify_checkpoint:
         predictions=f"{CHECKPOINT}/predictions.csv",
         record=f"{CHECKPOINT}/record.json",
     log:
-        f"{RESULTS}/logs/checkpoints/{{experiment}}/verify.log",
+        f"{RESULTS}/logs/review/checkpoints/{{experiment}}/verify.log",
     benchmark:
-        f"{RESULTS}/benchmarks/checkpoints/{{experiment}}/verify.tsv"
+        f"{RESULTS}/benchmarks/review/checkpoints/{{experiment}}/verify.tsv"
     threads: config.get("threads", 1)
     resources:
         mem_mb=3000,

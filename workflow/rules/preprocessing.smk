@@ -7,9 +7,9 @@ rule split:
     output:
         f"{RESULTS}/preprocessing/{{protocol}}/split.csv",
     log:
-        f"{RESULTS}/logs/{{protocol}}/split.log",
+        f"{RESULTS}/logs/preprocessing/{{protocol}}/split.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{protocol}}/split.tsv"
+        f"{RESULTS}/benchmarks/preprocessing/{{protocol}}/split.tsv"
     resources:
         mem_mb=500,
         runtime=5,
@@ -28,17 +28,17 @@ rule arrays:
         cohort=rules.manifest.output.cohort,
     output:
         arrays=expand(
-            f"{RESULTS}/arrays/{{size}}px{{kind}}.npy",
+            f"{RESULTS}/preprocessing/arrays/{{size}}px{{kind}}.npy",
             size=study.array_sizes(),
             allow_missing=True,
         ),
         # Too large for Snakemake's checksums, the arrays are read without regard to their dates (ancient). Whoever reads
         # them reads this as well, which says when they were made again.
-        digests=f"{RESULTS}/arrays/digests{{kind}}.json",
+        digests=f"{RESULTS}/preprocessing/arrays/digests{{kind}}.json",
     log:
-        f"{RESULTS}/logs/arrays{{kind}}.log",
+        f"{RESULTS}/logs/preprocessing/arrays{{kind}}.log",
     benchmark:
-        f"{RESULTS}/benchmarks/arrays{{kind}}.tsv"
+        f"{RESULTS}/benchmarks/preprocessing/arrays{{kind}}.tsv"
     wildcard_constraints:
         kind="(-antialias)?(-average)?",
     # The longest jobs wait for them, and start before the short ones.
@@ -59,16 +59,16 @@ rule normalisation:
         manifest=rules.manifest.output.manifest,
         split=rules.split.output,
         array=lambda wildcards: ancient(
-            f"{RESULTS}/arrays/{study.array_name(1.0, wildcards.protocol)}.npy"
+            f"{RESULTS}/preprocessing/arrays/{study.array_name(1.0, wildcards.protocol)}.npy"
         ),
         digests=digests_of,
         published="paper/published/results.json",
     output:
         f"{RESULTS}/preprocessing/{{protocol}}/preprocessing.json",
     log:
-        f"{RESULTS}/logs/{{protocol}}/normalisation.log",
+        f"{RESULTS}/logs/preprocessing/{{protocol}}/normalisation.log",
     benchmark:
-        f"{RESULTS}/benchmarks/{{protocol}}/normalisation.tsv"
+        f"{RESULTS}/benchmarks/preprocessing/{{protocol}}/normalisation.tsv"
     priority: 20
     resources:
         mem_mb=3000,
@@ -79,3 +79,34 @@ rule normalisation:
     shell:
         "python -m cxr --log {log} normalisation --manifest {input.manifest} --split {input.split} --array {input.array}"
         " --published {input.published} --settings {params.settings:q} --preprocessing {output}"
+
+
+# Some training images under each transform, for the figure.
+rule examples:
+    input:
+        manifest=rules.manifest.output.manifest,
+        split=expand(rules.split.output, protocol=study.protocols),
+        arrays=ancient(ARRAYS),
+        digests=DIGESTS,
+    output:
+        expand(
+            f"{RESULTS}/preprocessing/{{protocol}}/transforms.npz", protocol=study.protocols
+        ),
+    log:
+        f"{RESULTS}/logs/preprocessing/examples.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/preprocessing/examples.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=5,
+    params:
+        settings=json.dumps(
+            {
+                protocol: study.example_settings(protocol)
+                for protocol in study.protocols
+            }
+        ),
+        code=code_of("cxr.preprocessing.transforms"),
+    shell:
+        "python -m cxr --log {log} examples --manifest {input.manifest} --settings {params.settings:q}"
+        f" --results {RESULTS}"

@@ -1,0 +1,32 @@
+# Which of the study's claims hold.
+
+
+rule claims:
+    input:
+        metrics=rules.evaluate.output.table,
+        preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
+        cohort=rules.manifest.output.cohort,
+        claims="paper/claims.yaml",
+        discrepancies="paper/discrepancies.yaml",
+        published=["paper/published/curves.json", "paper/published/results.json"],
+    output:
+        record=f"{RESULTS}/claims/claims.json",
+        table=report(
+            f"{RESULTS}/claims/claims.csv",
+            caption="../report/claims.rst",
+            category="Tables",
+            labels={"table": "claims"},
+        ),
+    log:
+        f"{RESULTS}/logs/claims/claims.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/claims/claims.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.claims.verdicts"),
+    shell:
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {EVIDENCE}"
+        " --claims {output.record}"
