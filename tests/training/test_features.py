@@ -15,7 +15,9 @@ from cxr.networks.weights import write_weights
 from cxr.preprocessing.arrays import open_array, write_arrays
 from cxr.preprocessing.normalisation import write_normalisation
 from cxr.preprocessing.split import write_split
+from cxr.study.arrays import array_name
 from cxr.study.config import PAPER, Study
+from cxr.study.settings import run_settings, split_settings
 from cxr.training.batches import generator_for
 from cxr.training.features import read_features, write_features
 from cxr.training.sets import image_sets, members_of_sets
@@ -40,8 +42,8 @@ PLAIN = Study.from_config({**CONFIG, "cached_features": False})
 def stage(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> dict[str, Any]:
     """Everything that training under ``described`` reads, for a small cohort, as keyword arguments."""
     manifest, cohort = make_cohort(train=20, held_out=15)
-    arrays = [tmp_path / f"{STUDY.array_name(1.0, 'described')}.npy"]
-    settings = STUDY.split_settings("described")
+    arrays = [tmp_path / f"{array_name(STUDY, 1.0, 'described')}.npy"]
+    settings = split_settings(STUDY, "described")
     write_arrays(manifest, cohort, arrays)
     write_split(manifest, settings, tmp_path / "split.csv")
     preprocessing, published = tmp_path / "preprocessing.json", PAPER / "published" / "results.json"
@@ -71,7 +73,7 @@ def test_heads_on_features_equal_those_of_the_whole_network(
     write_features(STUDY.features_settings(backbone, "described"), weights=weights, features=features, **stage)
     # Dropout in the head, two sizes of it and two seeds: one file of features serves them all.
     for name, seed in ((f"{backbone}-I-10", 42), (f"{backbone}-I-100", 43)):
-        cached, plain = (study.run_settings(name, "described", seed) for study in (STUDY, PLAIN))
+        cached, plain = (run_settings(study, name, "described", seed) for study in (STUDY, PLAIN))
         assert cached["cached_features"] and "cached_features" not in plain
         train({str(tmp_path / "a"): cached}, weights=[weights], features=[features], **stage)
         train({str(tmp_path / "b"): plain}, weights=[weights], **stage)
@@ -114,13 +116,13 @@ def test_without_weights_there_are_no_features_and_the_run_says_why(stage: dict[
     write_weights({"backbone": "resnet18", "source": "none"}, weights, weights.with_suffix(".json"))
     write_features(settings, weights=weights, features=tmp_path / "resnet18.npz", **stage)
     assert read_features(tmp_path / "resnet18.npz") == {}
-    run = STUDY.run_settings("resnet18-I-10", "described", 42)
+    run = run_settings(STUDY, "resnet18-I-10", "described", 42)
     train({str(tmp_path / "run"): run}, weights=[weights], features=[tmp_path / "resnet18.npz"], **stage)
     assert read_json(tmp_path / "run" / "run.json")["reason"].startswith("no weights")
 
 
 def test_images_kept_on_the_device_are_those_of_the_files(stage: dict[str, Any]) -> None:
-    settings = PLAIN.run_settings("resnet18-III", "described", 42)
+    settings = run_settings(PLAIN, "resnet18-III", "described", 42)
     manifest, mapped = pd.read_csv(stage["manifest"]), open_array(stage["arrays"][0])
     members = members_of_sets(settings, manifest, pd.read_csv(stage["split"]))
     batches = []

@@ -21,8 +21,10 @@ from cxr.files import read_json, write_json
 from cxr.preprocessing.arrays import write_arrays
 from cxr.preprocessing.normalisation import write_normalisation
 from cxr.preprocessing.split import write_split
+from cxr.study.arrays import all_arrays
 from cxr.study.config import PAPER, Study
 from cxr.study.schemas import read_yaml
+from cxr.study.settings import run_settings, split_settings
 from cxr.training.batches import ImageSet, generator_for
 from cxr.training.train import train as train_runs
 
@@ -49,14 +51,14 @@ def train(*, run: Path, settings: dict[str, Any], **arguments: Any) -> None:
 def stage(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> dict[str, Any]:
     """Everything that training reads, for a small cohort, as keyword arguments of ``train``."""
     manifest, cohort = make_cohort(train=30, held_out=15)
-    arrays = [tmp_path / f"{name}.npy" for name in STUDY.all_arrays()]
-    settings = STUDY.split_settings("published")
+    arrays = [tmp_path / f"{name}.npy" for name in all_arrays(STUDY)]
+    settings = split_settings(STUDY, "published")
     write_arrays(manifest, cohort, arrays)
     write_split(manifest, settings, tmp_path / "split.csv")
     preprocessing, published = tmp_path / "preprocessing.json", PAPER / "published" / "results.json"
     write_normalisation(manifest, tmp_path / "split.csv", arrays[0], published, settings, preprocessing)
     return {
-        "settings": STUDY.run_settings("custom", "published", 42),
+        "settings": run_settings(STUDY, "custom", "published", 42),
         "manifest": manifest,
         "split": tmp_path / "split.csv",
         "preprocessing": preprocessing,
