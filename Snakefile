@@ -13,8 +13,10 @@ if "name" not in config:
     configfile: "config/demo.yaml"
 
 
+from cxr.study import arrays, settings
 from cxr.study.code_digests import code_of
 from cxr.study.config import Study
+from cxr.study.image_source import image_source
 
 # Jobs run this Python, also where its environment is not activated. The memory that tensors leave stays with the process
 # up to 32 MiB, and larger pieces come in large pages: glibc would give back and fetch small pages half a million times a

@@ -18,7 +18,9 @@ from cxr.images.sources import provide_images
 from cxr.preprocessing.arrays import write_arrays
 from cxr.preprocessing.normalisation import write_normalisation
 from cxr.preprocessing.split import write_split
+from cxr.study.arrays import all_arrays, array_name
 from cxr.study.config import PAPER, Study
+from cxr.study.settings import run_settings, split_settings
 from cxr.training.batches import ImageSet
 from cxr.training.sets import image_sets, members_of_sets, stored_images
 
@@ -104,11 +106,11 @@ def prepared(image_size: int, protocol: str = "published", size: tuple[int, int]
     provide_images(config["data"], folder / "images", folder / "source.json")
     published, manifest = PAPER / "published" / "results.json", folder / "manifest.csv"
     write_manifest(folder / "source.json", published, manifest, folder / "cohort.json", threads=2)
-    arrays = [folder / f"{name}.npy" for name in study.all_arrays()]
+    arrays = [folder / f"{name}.npy" for name in all_arrays(study)]
     write_arrays(manifest, folder / "cohort.json", arrays, threads=2)
-    settings = study.split_settings(protocol)
+    settings = split_settings(study, protocol)
     write_split(manifest, settings, folder / "split.csv")
-    array = folder / f"{study.array_name(1.0, protocol)}.npy"
+    array = folder / f"{array_name(study, 1.0, protocol)}.npy"
     write_normalisation(manifest, folder / "split.csv", array, published, settings, folder / "preprocessing.json")
-    write_json(folder / "settings.json", {name: study.run_settings(name, protocol, 42) for name in study.experiments})
+    write_json(folder / "settings.json", {name: run_settings(study, name, protocol, 42) for name in study.experiments})
     return Prepared(study, folder, tuple(arrays))

@@ -14,6 +14,7 @@ from torchvision.transforms import v2
 
 from benchmarks.cohort import ORIGINAL, prepared, some_images
 from benchmarks.timing import Row, rates, row_of_rates
+from cxr.study.settings import run_settings
 from cxr.training.batches import generator_for
 
 SIZE, BATCH = 224, 30
@@ -23,7 +24,7 @@ MEAN, DEVIATION = 0.5455, 0.2587
 def ours(size: tuple[int, int] | None) -> Callable[[], int]:
     """An epoch of three-channel batches from the arrays: every image as it is and mirrored."""
     cohort = prepared(SIZE, size=size)
-    images = cohort.sets(cohort.study.run_settings("resnet18-III", "published", 42))["train"]
+    images = cohort.sets(run_settings(cohort.study, "resnet18-III", "published", 42))["train"]
 
     def epoch() -> int:
         batches = images.batches(BATCH, generator_for(42, 1, 0), shuffle=True)

@@ -8,6 +8,7 @@ import torch
 from benchmarks.cohort import prepared
 from benchmarks.timing import Row
 from cxr.networks.weights import write_weights
+from cxr.study.settings import features_settings, heads_on, run_settings
 from cxr.training.features import write_features
 from cxr.training.train import train
 
@@ -28,7 +29,7 @@ def rows(threads: int = 2) -> list[Row]:
         "arrays": list(cohort.arrays),
         "threads": threads,
     }
-    heads = [(name, seed) for name in study.heads_on(BACKBONE, PROTOCOL) for seed in study.config["seeds"]]
+    heads = [(name, seed) for name in heads_on(study, BACKBONE, PROTOCOL) for seed in study.config["seeds"]]
     limit = {"training_rows": IMAGES}
 
     def seconds(cached: bool) -> float:
@@ -37,11 +38,11 @@ def rows(threads: int = 2) -> list[Row]:
         start = time.perf_counter()
         features = [folder / "features" / f"{BACKBONE}.npz"] if cached else []
         for path in features:
-            settings = study.features_settings(BACKBONE, PROTOCOL) | limit
+            settings = features_settings(study, BACKBONE, PROTOCOL) | limit
             write_features(settings, weights=weights, features=path, **stage)
+        changes = limit | {"cached_features": cached}
         settings = {
-            str(runs / f"{name}-{seed}"): study.run_settings(name, PROTOCOL, seed) | limit | {"cached_features": cached}
-            for name, seed in heads
+            str(runs / f"{name}-{seed}"): run_settings(study, name, PROTOCOL, seed) | changes for name, seed in heads
         }
         train(settings, weights=[weights], features=features, **stage)
         return time.perf_counter() - start

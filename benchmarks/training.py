@@ -9,6 +9,7 @@ from torch import nn
 from benchmarks.cohort import prepared
 from benchmarks.timing import Row, rates, row_of_rates
 from cxr.networks.architectures import build_model, set_training_mode
+from cxr.study.settings import run_settings
 from cxr.training.train import train_epoch
 
 SIZE, PROTOCOL = 224, "published"
@@ -30,7 +31,7 @@ def loops(experiment: str, images_a_class: int, threads: int) -> dict[str, Calla
     cohort = prepared(SIZE, PROTOCOL)
     # Preparing resizes images with one thread.
     torch.set_num_threads(threads)
-    settings = cohort.study.run_settings(experiment, PROTOCOL, 42) | {"training_rows": images_a_class}
+    settings = run_settings(cohort.study, experiment, PROTOCOL, 42) | {"training_rows": images_a_class}
     images = cohort.sets(settings)["train"]
     torch.manual_seed(0)
     network = build_model(settings["model"], SIZE)

@@ -13,6 +13,7 @@ from cxr.figures.draw import draw_transforms
 from cxr.files import write_json
 from cxr.study import layout
 from cxr.study.config import Study
+from cxr.study.settings import run_settings
 
 PAPER = Path(__file__).parents[1] / "paper"
 
@@ -118,7 +119,7 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
     place = layout.place_of(protocol, experiment, seed)
     folder = layout.run(root, place)
     folder.mkdir(parents=True)
-    settings = study.run_settings(experiment, protocol, seed)
+    settings = run_settings(study, experiment, protocol, seed)
     rows = []
     for name, sizes in (("validation", VALIDATION), ("test", TEST)):
         for label, (kind, size) in enumerate(sizes.items()):

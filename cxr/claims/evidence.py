@@ -15,6 +15,7 @@ from cxr.evaluation.results import Results, Run
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.published import printed_row
+from cxr.study.settings import run_settings
 
 FACTS = ["path", "label", "patient_fine"]
 
@@ -105,7 +106,7 @@ def evidence_of(study: Study, found: Results, root: Path, protocol: str, resampl
 
 def is_limited(study: Study, experiment: str, protocol: str) -> bool:
     """Return whether the config's limits give an experiment fewer epochs or fewer images than the study has."""
-    settings = study.run_settings(experiment, protocol, study.config["seeds"][0])
+    settings = run_settings(study, experiment, protocol, study.config["seeds"][0])
     return settings["training_rows"] is not None or settings["epochs"] < study.spec(experiment, protocol)["epochs"]
 
 

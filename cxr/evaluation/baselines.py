@@ -24,6 +24,7 @@ from cxr.files import write_json, written_whole
 from cxr.images.names import CLASSES
 from cxr.preprocessing.arrays import open_array
 from cxr.study import layout
+from cxr.study.arrays import array_name
 from cxr.study.config import Study
 
 THUMBNAIL = 32
@@ -256,7 +257,7 @@ def write_baselines(config: dict[str, Any], results: Path, baselines: Path, feat
     study = Study.from_config(config)
     manifest = pd.read_csv(layout.manifest(results))
     row_of = pd.Series(np.arange(len(manifest)), index=manifest["path"])
-    arrays = {protocol: study.array_name(1.0, protocol) for protocol in study.protocols}
+    arrays = {protocol: array_name(study, 1.0, protocol) for protocol in study.protocols}
     thumbnails = {
         name: thumbnails_of(open_array(layout.array(results, name))) for name in dict.fromkeys(arrays.values())
     }

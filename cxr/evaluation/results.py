@@ -13,6 +13,7 @@ from cxr.files import read_json
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.published import printed_row
+from cxr.study.settings import run_settings
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,7 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
                 if absent:
                     missing.append({"place": place, "title": spec.title, "absent": absent[0]})
                     continue
-                _check_settings(run / "run.json", study.run_settings(experiment, protocol, seed))
+                _check_settings(run / "run.json", run_settings(study, experiment, protocol, seed))
                 record = _file(root, run / "run.json")
                 if record.status != "done":
                     title = f"{spec.title} ({study.protocols[protocol]['title']}, seed {seed})"

@@ -22,8 +22,10 @@ from cxr.networks.precision import set_precision
 from cxr.networks.unpickling import Array, Module, read_checkpoint
 from cxr.provenance import provenance
 from cxr.study import layout
+from cxr.study.arrays import array_name
 from cxr.study.config import PAPER, Study
 from cxr.study.published import printed_row
+from cxr.study.settings import run_settings
 from cxr.study.steps import resize_of
 from cxr.training.sets import image_sets, members_of_sets, stored_images
 from cxr.training.train import PATIENTS, PREDICTIONS, predictions_of, write_table
@@ -72,9 +74,9 @@ def verify_checkpoint(checkpoint: Path, experiment: str, results: Path, record: 
     _check_there(files.values())
     preprocessing = read_json(files["preprocessing"])
     study = _study_of(experiment, preprocessing["image_size"])
-    settings = study.run_settings(experiment, PROTOCOL, 0)
+    settings = run_settings(study, experiment, PROTOCOL, 0)
     scale = resize_of(settings["transforms"][settings["evaluation_transform"]])
-    array = layout.array(results, study.array_name(scale, PROTOCOL))
+    array = layout.array(results, array_name(study, scale, PROTOCOL))
     _check_there([array])
 
     set_precision(settings)

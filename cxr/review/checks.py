@@ -19,6 +19,7 @@ from cxr.preprocessing.split import digest_of_test_rows, make_split
 from cxr.provenance import PACKAGES
 from cxr.study import layout
 from cxr.study.config import Study
+from cxr.study.settings import run_settings, split_settings
 
 TOLERANCE = 1e-12
 # The study's split (notebook 1, the cell on train_test_split), and how the digest of its test rows begins.
@@ -155,7 +156,7 @@ def check_splits(
             yield skipped(f"split {protocol}", f"{path} is not there")
             continue
         split = pd.read_csv(path)
-        anew = make_split(manifest, study.split_settings(protocol))
+        anew = make_split(manifest, split_settings(study, protocol))
         digest = digest_of_test_rows(split)
         same = split.equals(anew)
         yield Check(f"split {protocol}, made anew", f"{len(anew)} rows", "the same" if same else "other rows", same)
@@ -185,7 +186,7 @@ def check_runs(study: Study, results: Path) -> Iterator[Check]:
     for place in present:
         protocol, experiment, seed = places[place]
         record = read_json(layout.run(results, place) / "run.json")
-        difference = first_difference(study.run_settings(experiment, protocol, seed), record["settings"])
+        difference = first_difference(run_settings(study, experiment, protocol, seed), record["settings"])
         settings += [f"{place}: {difference}"] if difference else []
         files = {
             "manifest": layout.manifest(results),

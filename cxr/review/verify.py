@@ -26,7 +26,9 @@ from cxr.review.checks import (
 )
 from cxr.review.tables import aligned
 from cxr.study import layout
+from cxr.study.arrays import arrays_of
 from cxr.study.config import PAPER, Study
+from cxr.study.settings import pretrained_backbone
 
 log = logging.getLogger(__name__)
 
@@ -171,13 +173,13 @@ def check_repetition(study: Study, results: Path, places: Sequence[str]) -> Iter
 def training_files(study: Study, results: Path, settings: Mapping[str, Any]) -> dict[str, list[Path]]:
     """Return the files that ``cxr train`` reads for a run, by option."""
     protocol, experiment = settings["protocol"], settings["experiment"]
-    backbone = study.pretrained_backbone(experiment, protocol)
+    backbone = pretrained_backbone(study, experiment, protocol)
     cached = settings.get("cached_features", False)
     return {
         "manifest": [layout.manifest(results)],
         "split": [layout.split(results, protocol)],
         "preprocessing": [layout.preprocessing(results, protocol)],
-        "arrays": [layout.array(results, name) for name in study.arrays_of(experiment, protocol)],
+        "arrays": [layout.array(results, name) for name in arrays_of(study, experiment, protocol)],
         "weights": [layout.weights(results, backbone)] if backbone else [],
         "features": [layout.features(results, protocol, backbone)] if cached and backbone else [],
     }

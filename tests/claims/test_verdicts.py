@@ -15,6 +15,7 @@ from cxr.files import read_json, write_json
 from cxr.study import layout
 from cxr.study.config import PAPER, Study
 from cxr.study.published import printed_row
+from cxr.study.settings import run_settings
 
 PRINTED = read_json(PAPER / "published" / "results.json")
 CURVES = read_json(PAPER / "published" / "curves.json")
@@ -48,7 +49,7 @@ def make(tmp_path: Path) -> Make:
         for protocol, experiment, seed in study.runs():
             run = root / "training" / "runs" / protocol / experiment / f"seed-{seed}"
             run.mkdir(parents=True, exist_ok=True)
-            settings = study.run_settings(experiment, protocol, seed)
+            settings = run_settings(study, experiment, protocol, seed)
             write_json(layout.metrics(root, layout.place_of(protocol, experiment, seed)), {})
             selector = study.catalogue["experiments"][experiment].get("published")
             row = printed_row(selector, PRINTED["metrics"]) or {}

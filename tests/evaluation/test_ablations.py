@@ -11,8 +11,10 @@ import pytest
 from cxr.errors import InputError
 from cxr.evaluation.ablations import effect_of, write_ablations
 from cxr.files import read_json, write_json
+from cxr.study.arrays import arrays_of
 from cxr.study.config import Study
 from cxr.study.protocols import DISCREPANCIES, read_discrepancies
+from cxr.study.settings import run_settings, split_settings
 
 CONFIG: dict[str, Any] = {
     "name": "test",
@@ -33,10 +35,10 @@ def test_every_row_is_flipped_compared_or_says_why_not_and_each_flip_changes_its
     for protocol in study.flips:
         assert study.ablated(protocol), protocol
         for experiment in study.ablated(protocol):
-            before = {"split": study.split_settings("published"), "arrays": study.arrays_of(experiment, "published")}
-            after = {"split": study.split_settings(protocol), "arrays": study.arrays_of(experiment, protocol)}
+            before = {"split": split_settings(study, "published"), "arrays": arrays_of(study, experiment, "published")}
+            after = {"split": split_settings(study, protocol), "arrays": arrays_of(study, experiment, protocol)}
             for facts, name in ((before, "published"), (after, protocol)):
-                facts["run"] = study.run_settings(experiment, name, 42) | {"protocol": ""}
+                facts["run"] = run_settings(study, experiment, name, 42) | {"protocol": ""}
                 facts["split"] |= {"protocol": "", "transforms_of_experiments": {}}
             # A flip that changed nothing would be reported as a choice without effect.
             assert before != after, (protocol, experiment)
@@ -44,10 +46,10 @@ def test_every_row_is_flipped_compared_or_says_why_not_and_each_flip_changes_its
 
 def test_a_flip_changes_what_it_names_and_nothing_else() -> None:
     study = Study.from_config(CONFIG)
-    before, after = (study.run_settings("custom", name, 42) for name in ("published", "published~pixel-scale"))
+    before, after = (run_settings(study, "custom", name, 42) for name in ("published", "published~pixel-scale"))
     assert {key for key in before if before[key] != after[key]} == {"protocol", "pixel_divisor"}
     before, after = (
-        study.run_settings("resnet18-II-100", name, 42) for name in ("published", "published~resnet-II-freeze")
+        run_settings(study, "resnet18-II-100", name, 42) for name in ("published", "published~resnet-II-freeze")
     )
     assert {key for key in before if before[key] != after[key]} == {"protocol", "model"}
     assert after["model"]["trained"] == ["^conv1\\.", "^fc\\."]

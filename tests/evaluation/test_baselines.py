@@ -25,7 +25,9 @@ from cxr.files import read_json
 from cxr.images.names import CLASSES, subject_of
 from cxr.preprocessing.split import write_split
 from cxr.study import layout
+from cxr.study.arrays import array_name
 from cxr.study.config import Study
+from cxr.study.settings import split_settings
 
 CONFIG: dict[str, Any] = {
     "name": "test",
@@ -194,8 +196,8 @@ def results(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Pa
     images = np.random.default_rng(0).normal(levels, 20, (len(rows), 48, 48)).clip(0, 255) * 128
     (results / "preprocessing" / "arrays").mkdir(parents=True)
     for protocol in study.protocols:
-        write_split(manifest, study.split_settings(protocol), layout.split(results, protocol))
-        np.save(layout.array(results, study.array_name(1.0, protocol)), images.astype(np.int16))
+        write_split(manifest, split_settings(study, protocol), layout.split(results, protocol))
+        np.save(layout.array(results, array_name(study, 1.0, protocol)), images.astype(np.int16))
     return results
 
 

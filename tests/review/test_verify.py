@@ -21,7 +21,9 @@ from cxr.provenance import PACKAGES, processor
 from cxr.review.checks import check_data, check_environment, first_difference
 from cxr.review.verify import expectation_of, verify
 from cxr.study import layout
+from cxr.study.arrays import all_arrays, array_name, arrays_of
 from cxr.study.config import PAPER, Study
+from cxr.study.settings import run_settings, split_settings
 from cxr.training.train import train
 
 CONFIG: dict[str, Any] = {
@@ -57,11 +59,11 @@ def results(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Pa
     rows.assign(sha256=[sha256_of(images / path) for path in rows["path"]]).to_csv(manifest, index=False)
     for protocol in study.protocols:
         folder = results / "preprocessing" / protocol
-        write_split(manifest, study.split_settings(protocol), folder / "split.csv")
+        write_split(manifest, split_settings(study, protocol), folder / "split.csv")
         split = pd.read_csv(folder / "split.csv")
         write_json(folder / "preprocessing.json", {"test_rows_sha256": digest_of_test_rows(split)})
     for (protocol, experiment, seed), place in zip(study.runs(), study.run_places(), strict=True):
-        write_run(results, place, study.run_settings(experiment, protocol, seed))
+        write_run(results, place, run_settings(study, experiment, protocol, seed))
     verdicts = {protocol: {"verdict": "reproduced", "value": 1} for protocol in study.protocols}
     write_json(layout.claims(results), {"claims": [{"id": "C1", "says": "something", "protocols": verdicts}]})
     return results
@@ -354,20 +356,20 @@ def test_a_run_that_cannot_be_repeated_here_is_skipped_with_the_reason(
 def test_the_shortest_run_is_trained_again_and_compared_byte_for_byte(options: dict[str, Any]) -> None:
     results, study = options["results"], Study.from_config(CONFIG)
     data = results / "images"
-    arrays = [layout.array(results, name) for name in study.all_arrays()]
+    arrays = [layout.array(results, name) for name in all_arrays(study)]
     write_arrays(data / "manifest.csv", data / "cohort.json", arrays)
     folder = results / "preprocessing" / "published"
     write_normalisation(
         *(data / "manifest.csv", folder / "split.csv"),
-        array=layout.array(results, study.array_name(1.0, "published")),
+        array=layout.array(results, array_name(study, 1.0, "published")),
         published=PAPER / "published" / "results.json",
-        settings=study.split_settings("published"),
+        settings=split_settings(study, "published"),
         preprocessing=folder / "preprocessing.json",
     )
     train(
-        {str(layout.run(results, RUN)): study.run_settings("custom", "published", 42)},
+        {str(layout.run(results, RUN)): run_settings(study, "custom", "published", 42)},
         *(data / "manifest.csv", folder / "split.csv", folder / "preprocessing.json"),
-        arrays=[layout.array(results, name) for name in study.arrays_of("custom", "published")],
+        arrays=[layout.array(results, name) for name in arrays_of(study, "custom", "published")],
     )
     write_metrics([layout.run(results, RUN) / "predictions.csv"], [layout.metrics(results, RUN)])
     other = results / "training" / "runs" / "corrected" / "custom" / "seed-42" / "run.json"

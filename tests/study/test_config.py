@@ -9,7 +9,9 @@ import pytest
 
 from cxr.errors import InputError
 from cxr.files import REPOSITORY
+from cxr.study.arrays import all_arrays, arrays_of
 from cxr.study.config import PAPER, Study, listing_digest, read_experiments, read_protocol
+from cxr.study.image_source import image_source
 from cxr.study.schemas import read_yaml
 
 DEMO = read_yaml(REPOSITORY / "config" / "demo.yaml")
@@ -21,7 +23,7 @@ def test_shipped_configs_are_valid(name: str) -> None:
     assert study.results == f"results/{study.config['name']}"
     for protocol in study.protocols:
         for experiment in study.experiments:
-            assert set(study.arrays_of(experiment, protocol)) <= set(study.all_arrays())
+            assert set(arrays_of(study, experiment, protocol)) <= set(all_arrays(study))
 
 
 def changed(path: str, value: Any) -> dict[str, Any]:
@@ -68,12 +70,12 @@ def test_folder_names_an_environment_variable(monkeypatch: pytest.MonkeyPatch, t
     study = Study.from_config(read_yaml(REPOSITORY / "config" / "dev.yaml"))
     monkeypatch.delenv("CXR_DATA", raising=False)
     with pytest.raises(InputError, match=r"'\$CXR_DATA', an environment variable"):
-        study.image_source()
+        image_source(study)
     monkeypatch.setenv("CXR_DATA", str(tmp_path / "missing"))
     with pytest.raises(InputError, match="missing' does not exist"):
-        study.image_source()
+        image_source(study)
     monkeypatch.setenv("CXR_DATA", str(tmp_path))
-    assert study.image_source()["folder"] == str(tmp_path)
+    assert image_source(study)["folder"] == str(tmp_path)
 
 
 def test_listing_digest_sees_files_and_sizes_and_no_touch(tmp_path: Path) -> None:
@@ -103,7 +105,7 @@ def test_run_settings_hold_everything_that_decides_a_run() -> None:
 
 def test_published_arrays_are_224_and_280() -> None:
     study = Study.from_config(read_yaml(REPOSITORY / "config" / "config.yaml"))
-    assert study.arrays_of("custom", "published") == ["224px", "280px"]
+    assert arrays_of(study, "custom", "published") == ["224px", "280px"]
     corrected = Study.from_config(changed("protocols", ["corrected", "described"]))
     assert corrected.array_name(1.0, "corrected") == f"{DEMO['image_size']}px-antialias"
     assert corrected.array_name(1.0, "described") == f"{DEMO['image_size']}px-average"

@@ -16,6 +16,7 @@ from cxr.preprocessing.arrays import open_array, write_arrays
 from cxr.preprocessing.normalisation import write_normalisation
 from cxr.preprocessing.split import write_split
 from cxr.study.config import PAPER, Study
+from cxr.study.settings import run_settings
 from cxr.training.batches import generator_for
 from cxr.training.features import read_features, write_features
 from cxr.training.sets import image_sets, members_of_sets
@@ -71,7 +72,7 @@ def test_heads_on_features_equal_those_of_the_whole_network(
     write_features(STUDY.features_settings(backbone, "described"), weights=weights, features=features, **stage)
     # Dropout in the head, two sizes of it and two seeds: one file of features serves them all.
     for name, seed in ((f"{backbone}-I-10", 42), (f"{backbone}-I-100", 43)):
-        cached, plain = (study.run_settings(name, "described", seed) for study in (STUDY, PLAIN))
+        cached, plain = (run_settings(study, name, "described", seed) for study in (STUDY, PLAIN))
         assert cached["cached_features"] and "cached_features" not in plain
         train({str(tmp_path / "a"): cached}, weights=[weights], features=[features], **stage)
         train({str(tmp_path / "b"): plain}, weights=[weights], **stage)

@@ -1,13 +1,16 @@
 # What several rules name: the runs, and what a job that trains reads.
 RUN = f"{RESULTS}/training/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
 RUNS = [f"{RESULTS}/training/{place}" for place in study.run_places()]
-ARRAYS = [f"{RESULTS}/preprocessing/arrays/{name}.npy" for name in study.all_arrays()]
+ARRAYS = [
+    f"{RESULTS}/preprocessing/arrays/{name}.npy" for name in arrays.all_arrays(study)
+]
 DIGESTS = [
-    f"{RESULTS}/preprocessing/arrays/digests{kind}.json" for kind in study.array_kinds()
+    f"{RESULTS}/preprocessing/arrays/digests{kind}.json"
+    for kind in arrays.array_kinds(study)
 ]
 FEATURES = [
     f"{RESULTS}/training/features/{protocol}/{backbone}.npz"
-    for protocol, backbone in study.features()
+    for protocol, backbone in settings.features(study)
 ]
 
 # A job trains one run, or all experiments of a protocol and a seed one after another (config key one_process).
@@ -26,7 +29,7 @@ def runs_of(wildcards):
     return {
         RUN.format(
             protocol=protocol, experiment=experiment, seed=seed
-        ): study.run_settings(experiment, protocol, seed)
+        ): settings.run_settings(study, experiment, protocol, seed)
         for experiment in experiments_of(wildcards)
     }
 
@@ -34,9 +37,9 @@ def runs_of(wildcards):
 def features_of(wildcards):
     """The features that a job's runs train their heads on."""
     backbones = {
-        study.pretrained_backbone(name, wildcards.protocol)
+        settings.pretrained_backbone(study, name, wildcards.protocol)
         for name in experiments_of(wildcards)
-        if study.uses_features(name, wildcards.protocol)
+        if settings.uses_features(study, name, wildcards.protocol)
     }
     return expand(
         f"{RESULTS}/training/features/{wildcards.protocol}/{{backbone}}.npz",
@@ -49,7 +52,7 @@ def arrays_of(protocol, experiments):
     names = {
         name
         for experiment in experiments
-        for name in study.arrays_of(experiment, protocol)
+        for name in arrays.arrays_of(study, experiment, protocol)
     }
     return ancient(
         expand(f"{RESULTS}/preprocessing/arrays/{{array}}.npy", array=sorted(names))
@@ -58,13 +61,13 @@ def arrays_of(protocol, experiments):
 
 def digests_of(wildcards):
     """What tells that the arrays of a protocol were made again."""
-    return f"{RESULTS}/preprocessing/arrays/digests{study.array_kind(wildcards.protocol)}.json"
+    return f"{RESULTS}/preprocessing/arrays/digests{arrays.array_kind(study, wildcards.protocol)}.json"
 
 
 def weights_of(wildcards):
     """The pretrained weights that a job's runs start from."""
     backbones = {
-        study.pretrained_backbone(name, wildcards.protocol)
+        settings.pretrained_backbone(study, name, wildcards.protocol)
         for name in experiments_of(wildcards)
     } - {None}
     return expand(f"{RESULTS}/networks/{{backbone}}.pt", backbone=sorted(backbones))

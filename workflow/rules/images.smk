@@ -13,7 +13,7 @@ rule images:
         mem_mb=2000,
         runtime=240,
     params:
-        source=json.dumps(study.image_source()),
+        source=json.dumps(image_source(study)),
         folder=f"{RESULTS}/images/files",
         code=code_of("cxr.images.sources"),
     shell:

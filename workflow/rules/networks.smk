@@ -15,7 +15,7 @@ rule weights:
         runtime=30,
     params:
         settings=lambda wildcards: json.dumps(
-            study.weights_settings(wildcards.backbone)
+            settings.weights_settings(study, wildcards.backbone)
         ),
         code=code_of("cxr.networks.weights"),
     shell:

@@ -14,7 +14,9 @@ rule split:
         mem_mb=500,
         runtime=5,
     params:
-        settings=lambda wildcards: json.dumps(study.split_settings(wildcards.protocol)),
+        settings=lambda wildcards: json.dumps(
+            settings.split_settings(study, wildcards.protocol)
+        ),
         code=code_of("cxr.preprocessing.split"),
     shell:
         "python -m cxr --log {log} split --manifest {input.manifest} --settings {params.settings:q} --split {output}"
@@ -29,7 +31,7 @@ rule arrays:
     output:
         arrays=expand(
             f"{RESULTS}/preprocessing/arrays/{{size}}px{{kind}}.npy",
-            size=study.array_sizes(),
+            size=arrays.array_sizes(study),
             allow_missing=True,
         ),
         # Too large for Snakemake's checksums, the arrays are read without regard to their dates (ancient). Whoever reads
@@ -59,7 +61,7 @@ rule normalisation:
         manifest=rules.manifest.output.manifest,
         split=rules.split.output,
         array=lambda wildcards: ancient(
-            f"{RESULTS}/preprocessing/arrays/{study.array_name(1.0, wildcards.protocol)}.npy"
+            f"{RESULTS}/preprocessing/arrays/{arrays.array_name(study, 1.0, wildcards.protocol)}.npy"
         ),
         digests=digests_of,
         published="paper/published/results.json",
@@ -90,7 +92,8 @@ rule examples:
         digests=DIGESTS,
     output:
         expand(
-            f"{RESULTS}/preprocessing/{{protocol}}/transforms.npz", protocol=study.protocols
+            f"{RESULTS}/preprocessing/{{protocol}}/transforms.npz",
+            protocol=study.protocols,
         ),
     log:
         f"{RESULTS}/logs/preprocessing/examples.log",
@@ -102,7 +105,7 @@ rule examples:
     params:
         settings=json.dumps(
             {
-                protocol: study.example_settings(protocol)
+                protocol: settings.example_settings(study, protocol)
                 for protocol in study.protocols
             }
         ),

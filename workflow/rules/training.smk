@@ -7,7 +7,8 @@ rule features:
         split=rules.split.output,
         preprocessing=rules.normalisation.output,
         arrays=lambda wildcards: arrays_of(
-            wildcards.protocol, study.heads_on(wildcards.backbone, wildcards.protocol)
+            wildcards.protocol,
+            settings.heads_on(study, wildcards.backbone, wildcards.protocol),
         ),
         digests=digests_of,
         weights=rules.weights.output.state,
@@ -24,13 +25,16 @@ rule features:
     resources:
         gpu=1 if config["device"] == "cuda" else 0,
         gpu_mb=lambda wildcards: max(
-            map(study.gpu_mb, study.heads_on(wildcards.backbone, wildcards.protocol))
+            settings.gpu_mb(study, name)
+            for name in settings.heads_on(
+                study, wildcards.backbone, wildcards.protocol
+            )
         ),
         mem_mb=3000,
         runtime=120,
     params:
         settings=lambda wildcards: json.dumps(
-            study.features_settings(wildcards.backbone, wildcards.protocol)
+            settings.features_settings(study, wildcards.backbone, wildcards.protocol)
         ),
         code=code_of("cxr.training.features"),
     shell:
@@ -69,7 +73,9 @@ rule train:
     threads: config.get("threads", 1)
     resources:
         gpu=1 if config["device"] == "cuda" else 0,
-        gpu_mb=lambda wildcards: max(map(study.gpu_mb, experiments_of(wildcards))),
+        gpu_mb=lambda wildcards: max(
+            settings.gpu_mb(study, name) for name in experiments_of(wildcards)
+        ),
         mem_mb=4000,
         runtime=240,
     params:
