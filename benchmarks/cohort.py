@@ -91,7 +91,7 @@ def some_images(size: tuple[int, int] | None) -> Path:
 @cache
 def prepared(image_size: int, protocol: str = "published", size: tuple[int, int] | None = None) -> Prepared:
     """Return some of the images, resampled to ``size`` first, as training at ``image_size`` px sees them."""
-    config = {
+    config: dict[str, Any] = {
         "name": "benchmarks",
         "data": {"source": "folder", "folder": str(some_images(size).resolve())},
         "device": "cpu",

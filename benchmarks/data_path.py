@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
@@ -42,7 +43,7 @@ def data_loader(size: tuple[int, int] | None, workers: int) -> Callable[[], int]
     sets = [
         ImageFolder(folder, v2.Compose([*steps, *mirror, *finish])) for mirror in ([], [v2.RandomHorizontalFlip(1)])
     ]
-    both = ConcatDataset(sets)
+    both: ConcatDataset[tuple[Tensor, int]] = ConcatDataset(sets)
     loader = DataLoader(both, BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
 
     def epoch() -> int:

@@ -2,6 +2,7 @@
 
 import shutil
 import time
+from typing import Any
 
 import torch
 
@@ -22,7 +23,7 @@ def rows(threads: int = 2) -> list[Row]:
     torch.set_num_threads(threads)
     weights = folder / f"{BACKBONE}.pt"
     write_weights({"backbone": BACKBONE, "source": "random"}, weights, weights.with_suffix(".json"))
-    stage = {
+    stage: dict[str, Any] = {
         "manifest": folder / "manifest.csv",
         "split": folder / "split.csv",
         "preprocessing": folder / "preprocessing.json",

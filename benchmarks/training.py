@@ -37,7 +37,7 @@ def loops(experiment: str, images_a_class: int, threads: int) -> dict[str, Calla
     network = build_model(settings["model"], SIZE)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, fused=True)
-    batch_size = settings["batch_size"]
+    batch_size: int = settings["batch_size"]
     inputs = torch.randn(batch_size, settings["model"]["input_channels"], SIZE, SIZE)
     labels = torch.randint(0, 2, (batch_size,))
 

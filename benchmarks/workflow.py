@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.cohort import all_images
 from benchmarks.timing import PEAK, Row, limit_row, scratch
@@ -14,7 +15,7 @@ from cxr.study.schemas import read_yaml
 DEMO = Path("config/demo.yaml")
 SEEDS = 100
 # The memory of a stage depends on the size of images and networks, not on how long it trains.
-LARGE = {
+LARGE: dict[str, Any] = {
     "name": "benchmarks-memory",
     "device": "cpu",
     "threads": 2,
