@@ -99,10 +99,11 @@ def _features(network: nn.Module, images: ImageSet, settings: Mapping[str, Any],
             again = forward(network, batch, settings)
             network.eval()
             if not (torch.equal(found[0], again) and torch.equal(again, forward(network, batch, settings))):
+                model = settings["model"]
                 raise InputError(
-                    f"{settings['model']['backbone']} does not give an image the same features twice in training, as "
-                    "with dropout before the head; let head.layer in paper/experiments.yaml name the last layers "
-                    f"together (now '{settings['model']['head']['layer']}'), or set 'cached_features: false' in the config."
+                    f"{model['backbone']} does not give an image the same features twice in training, as with dropout "
+                    f"before its head '{model['head']['layer']}'; let head.layer in paper/experiments.yaml name the "
+                    "last layers together, or set 'cached_features: false' in the config."
                 )
     return torch.cat(found).cpu().numpy()
 
