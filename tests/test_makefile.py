@@ -13,7 +13,7 @@ from cxr.study.schemas import read_yaml
 
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 PHONY = re.findall(r"\S+", re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[0])
-DOCUMENTS = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md")]
+DOCUMENTS = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md", "docs/extending.md")]
 
 
 def targets(commands: list[str]) -> list[str]:
