@@ -14,6 +14,7 @@ import pytest
 from sklearn.metrics import cohen_kappa_score
 
 from cxr.files import REPOSITORY, read_json
+from cxr.study import layout
 from cxr.study.schemas import read_yaml
 
 PAGE = (REPOSITORY / "docs" / "extending.md").read_text(encoding="utf-8")
@@ -96,7 +97,7 @@ def results(repository: Path) -> Path:
 
 
 def record(results: Path, protocol: str, experiment: str) -> dict[str, Any]:
-    content: dict[str, Any] = read_json(results / "runs" / protocol / experiment / "seed-42" / "run.json")
+    content: dict[str, Any] = read_json(layout.run(results, layout.place_of(protocol, experiment, 42)) / "run.json")
     return content
 
 
@@ -109,28 +110,30 @@ def test_a_network_trains_its_head_alone_and_is_in_the_paper(results: Path) -> N
         assert found["parameters"]["total"] > 4_000_000
     # Under `corrected` the head trains on stored features, which only a network without chance before its head has.
     assert record(results, "corrected", "efficientnet_b0-I-100")["settings"]["cached_features"]
-    assert "EfficientNet-B0 I, n = 100" in (results / "report" / "paper.html").read_text()
+    assert "EfficientNet-B0 I, n = 100" in (results / "paper" / "paper.html").read_text()
 
 
 @pytest.mark.slow
 def test_a_metric_is_in_every_file_of_metrics(results: Path) -> None:
-    for run_of in results.glob("runs/*/*/seed-42"):
-        predictions, metrics = pd.read_csv(run_of / "predictions.csv"), read_json(run_of / "metrics.json")
+    for protocol in ("published", "corrected", "small_steps"):
+        place = layout.place_of(protocol, "custom", 42)
+        predictions = pd.read_csv(layout.run(results, place) / "predictions.csv")
+        metrics = read_json(layout.metrics(results, place))
         for name, members in predictions.groupby("set"):
             expected = cohen_kappa_score(members["label"], members["predicted"])
             assert metrics[name]["kappa"] == pytest.approx(expected)
-    assert pd.read_csv(results / "metrics.csv")["kappa"].notna().all()
-    experiments = read_json(results / "uncertainty.json")["protocols"]["published"]["experiments"]
+    assert pd.read_csv(layout.evaluation(results, "metrics.csv"))["kappa"].notna().all()
+    experiments = read_json(layout.evaluation(results, "uncertainty.json"))["protocols"]["published"]["experiments"]
     assert experiments["custom"]["kappa"]["interval"] is not None
 
 
 @pytest.mark.slow
 def test_a_claim_has_a_verdict_under_every_protocol(results: Path) -> None:
-    claims = {claim["id"]: claim for claim in read_json(results / "claims.json")["claims"]}
+    claims = {claim["id"]: claim for claim in read_json(layout.claims(results))["claims"]}
     protocols = claims["N60"]["protocols"]
     assert set(protocols) == {"published", "corrected", "small_steps"}
     for protocol, found in protocols.items():
-        metrics = read_json(results / "runs" / protocol / "custom" / "seed-42" / "metrics.json")["test"]
+        metrics = read_json(layout.metrics(results, layout.place_of(protocol, "custom", 42)))["test"]
         assert found["value"] == pytest.approx(metrics["sensitivity"] - metrics["specificity"])
         assert found["verdict"]
     assert claims["N60"]["on_print"]["value"] == pytest.approx(188 / 191 - 82 / 129)
@@ -138,11 +141,11 @@ def test_a_claim_has_a_verdict_under_every_protocol(results: Path) -> None:
 
 @pytest.mark.slow
 def test_a_figure_is_drawn_and_in_the_paper(results: Path) -> None:
-    index = read_json(results / "figures" / "paper" / "index.json")
+    index = read_json(layout.figures(results) / "paper" / "index.json")
     (found,) = (entry for name, entry in index.items() if name.endswith("parameters.svg"))
-    assert (results / "figures" / "paper" / "parameters.svg").is_file()
+    assert (layout.figures(results) / "paper" / "parameters.svg").is_file()
     assert found["finding"].startswith("The highest test accuracy")
-    page = (results / "report" / "paper.html").read_text()
+    page = (results / "paper" / "paper.html").read_text()
     assert "Test accuracy by trained parameters" in page and "is reached with" in page
 
 
@@ -154,7 +157,6 @@ def test_a_protocol_changes_what_it_says_and_nothing_else(results: Path) -> None
         assert differing == {"protocol": ("small_steps", "published"), "learning_rate": (0.0001, 0.001)}
     # An anti-aliased resize makes smoother images.
     small, published = (
-        read_json(results / "preprocessing" / name / "preprocessing.json")["normalisation"]["std"]
-        for name in ("small_steps", "published")
+        read_json(layout.preprocessing(results, name))["normalisation"]["std"] for name in ("small_steps", "published")
     )
     assert small < published

@@ -44,7 +44,7 @@ def test_check_is_what_the_hooks_before_a_commit_call_one_by_one() -> None:
     [
         ("cxr/study/config.py", {"lint", "types", "workflow"}),
         ("tests/conftest.py", {"lint", "types"}),
-        ("workflow/rules/train.smk", {"workflow"}),
+        ("workflow/rules/training.smk", {"workflow"}),
         ("paper/experiments.yaml", {"workflow"}),
         ("README.md", set()),
     ],
