@@ -1,4 +1,4 @@
-# make demo | make test | make paper. Each sets up what it needs first; `make help` lists the rest.
+# Each target sets up what it needs first. `make help` prints the texts after ##, in the order of this file.
 SHELL := /bin/bash
 PYTHON ?= python3.11
 VENV := .venv
@@ -11,41 +11,46 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 CUDA_PACKAGES := torch|torchvision|triton|nvidia-.*|cuda-.*
 PANGO := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 
-.PHONY: help demo paper dev test bench check setup pango lock clean
+.PHONY: help demo paper dev test check lint types workflow format bench setup pango lock clean
 
-help:
-	@echo "make demo    the paper from drawn phantoms, in minutes: results/demo/paper/paper.html and paper.pdf"
-	@echo "make paper   the paper from Kaggle's images, on a GPU"
-	@echo "make dev     the paper from the images in the folder that CXR_DATA names, without a GPU"
-	@echo "make test    all checks and tests (make test PYTEST_ARGS='-m \"not slow\"' for the quick ones)"
-	@echo "make bench   speed against named baselines: benchmarks/results/report.md (make bench PARTS='data training' for some)"
-	@echo "make lock    pin the newest versions that pyproject.toml allows into requirements.lock"
-	@echo "make clean   remove the virtual environment and the demo's results"
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup
+demo: setup ## the paper in minutes, without a GPU: results/demo/paper/paper.html and paper.pdf
 	snakemake --cores all --configfile config/demo.yaml
 	@echo "The paper: results/demo/paper/paper.html and paper.pdf"
 
-paper: setup
+paper: setup ## the paper from Kaggle's images, on a GPU
 	snakemake --cores all --configfile config/config.yaml
 
-dev: setup
+dev: setup ## the paper from the images in the folder that CXR_DATA names, without a GPU
 	snakemake --cores all --configfile config/dev.yaml
 
-test: check
+test: check ## all checks and tests (make test PYTEST_ARGS='-m "not slow"' for the quick ones)
 	pytest $(PYTEST_ARGS)
 
-bench: setup
-	python -m benchmarks $(PARTS)
+check: lint types workflow ## all checks without the tests: lint, types, workflow
 
-check: setup
+lint: setup ## the style of the Python files (ruff)
 	ruff check .
 	ruff format --check .
+
+types: setup ## the type hints (mypy)
 	mypy
+
+workflow: setup ## the style of the Snakefile and its rules (snakefmt, Snakemake's own lint)
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
-setup: $(VENV)/installed pango
+format: setup ## mend the style of all files, as far as ruff and snakefmt can
+	ruff check --fix .
+	ruff format .
+	snakefmt Snakefile workflow
+
+bench: setup ## speed against named baselines: benchmarks/results/report.md (PARTS='data training' for some)
+	python -m benchmarks $(PARTS)
+
+setup: $(VENV)/installed pango ## the virtual environment .venv with all locked packages (TORCH=cpu: without CUDA)
 
 $(VENV)/installed: requirements.lock pyproject.toml
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not installed; install Python 3.11 (Debian, Ubuntu: apt-get install python3.11-venv), or name another with PYTHON=."; exit 1; }
@@ -61,15 +66,15 @@ endif
 	touch $@
 
 # WeasyPrint draws text with Pango, a system library; the list of loaded libraries tells in 10 ms whether it is there.
-pango:
+pango: ## the system library that draws the text of the PDF; installed if you are root
 	@ldconfig -p 2>/dev/null | grep -q libpangoft2-1.0 && ldconfig -p | grep -q libharfbuzz-subset \
 	|| $(BIN)/python -c "import weasyprint" 2>/dev/null \
 	|| { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq $(PANGO) >/dev/null; } \
 	|| { echo "Pango is missing, which draws the PDF's text; install it: sudo apt-get install $(PANGO)"; exit 1; }
 
-lock:
+lock: ## pin the newest versions that pyproject.toml allows into requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --all-extras --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
 
-clean:
+clean: ## remove the virtual environment and the demo's results
 	rm -rf $(VENV) results/demo .snakemake

@@ -1,1 +1,1 @@
-"""How fast the artifact is: ratios against named baselines, timed in the same process run."""
+"""Benchmarks: the speed of this project beside that of named baselines, measured in turns on the same machine."""

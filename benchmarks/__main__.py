@@ -1,4 +1,4 @@
-"""``python -m benchmarks [PART ...]``: measure, print the table, and write benchmarks/results."""
+"""``python -m benchmarks [PART ...]``: measure, print tables, and write benchmarks/results."""
 
 import argparse
 import logging
@@ -16,7 +16,7 @@ PARTS = ("data", "training", "allocator", "preprocessing", "heads", "paper", "dr
 
 def measured(part: str, repeats: int) -> list[Row]:
     """Measure one part."""
-    # Not before the process has started again with the allocator's settings.
+    # These import torch, which must not happen before `restarted_with_allocator`.
     from benchmarks import allocator, data_path, heads, preprocessing, scale, training, workflow
 
     parts: dict[str, Callable[[], list[Row]]] = {
@@ -49,7 +49,7 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Measure the parts that the command line names, or all."""
+    """Measure the parts that the command line names, or all parts."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all of them if none is named")
     parser.add_argument("--repeats", type=int, default=3)
@@ -65,7 +65,7 @@ def main() -> None:
         try:
             rows = as_dictionaries(measured(part, options.repeats))
         except RuntimeError as error:
-            # The other parts can still be measured.
+            # A part that fails does not stop the others.
             print(f"{part}: {error}", file=sys.stderr, flush=True)
             failed.append(part)
             continue
@@ -78,13 +78,13 @@ def main() -> None:
 
 
 def write_report() -> None:
-    """Write benchmarks/results/report.md from all that has been measured."""
+    """Write benchmarks/results/report.md from the stored results of all parts, also those of earlier calls."""
     found = [read_json(path) for part in PARTS if (path := RESULTS / f"{part}.json").exists()]
     machine = found[0]["hardware"]
     text = [
         "# Benchmarks",
         f"{machine['processor']}, {machine['cores']} cores; torch {machine['packages']['torch']}; allocator "
-        f"`{machine['allocator']}`. Ratios are medians of interleaved repeats in one process run; higher is better.",
+        f"`{machine['allocator']}`. Ratios are medians over repeats, in turns; higher is better.",
         table([row for part in found for row in part["rows"]]),
     ]
     if (RESULTS / "scale.svg").exists():

@@ -1,4 +1,4 @@
-"""What the workflow's allocator settings do to training: processes with and without them, one after the other."""
+"""Training speed with the workflow's settings of glibc's allocator and without them, in processes that take turns."""
 
 import os
 import statistics
@@ -11,7 +11,7 @@ EXPERIMENTS = ("custom", "resnet18-III", "densenet121-III")
 
 
 def rows(repeats: int) -> list[Row]:
-    """Train under the settings of this process's environment, and with glibc as it is."""
+    """Measure each experiment with this process's ``GLIBC_TUNABLES`` and with glibc's defaults."""
     found = []
     for experiment in EXPERIMENTS:
         code = f"from benchmarks.training import real_rate; print(real_rate({experiment!r}, 2))"
@@ -23,5 +23,5 @@ def rows(repeats: int) -> list[Row]:
                 done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
                 rates[settings].append(float(done.stdout.split()[-1]))
         ours, theirs = (statistics.median(rates[settings]) for settings in (True, False))
-        found.append(Row(f"allocator, {experiment}", ours, "glibc as it is", theirs, "images/s", ours / theirs))
+        found.append(Row(f"allocator, {experiment}", ours, "glibc's defaults", theirs, "images/s", ours / theirs))
     return found

@@ -1,4 +1,4 @@
-"""The images that benchmarks work on, prepared as the workflow prepares them."""
+"""A small cohort for the benchmarks, prepared by the workflow's own stages."""
 
 import os
 import shutil
@@ -24,18 +24,18 @@ from cxr.study.settings import run_settings, split_settings
 from cxr.training.batches import ImageSet
 from cxr.training.sets import image_sets, members_of_sets, stored_images
 
-# About the median size of the study's images, in pixels.
+# About the median width and height of the study's images, in pixels.
 ORIGINAL = (1280, 888)
-# How many images of each class a benchmark takes from each folder.
+# The number of images of each class in each folder.
 TAKEN = {"train": 150, "val": 8, "test": 40}
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A small cohort with everything that training reads.
+    """A small cohort, with all files that training reads.
 
     Attributes:
-        study: the config and what it names.
+        study: the config with the experiments and protocols that it names.
         folder: where the files are: ``manifest.csv``, ``cohort.json``, ``split.csv``, ``preprocessing.json``.
         arrays: the arrays of all images.
     """
@@ -50,7 +50,11 @@ class Prepared:
         return Path(read_json(self.folder / "cohort.json")["root"])
 
     def sets(self, settings: dict[str, Any]) -> dict[str, ImageSet]:
-        """Return the sets of a run."""
+        """Return the training, validation and test sets of a run by name.
+
+        Args:
+            settings: of ``Study.run_settings``.
+        """
         manifest = pd.read_csv(self.folder / "manifest.csv")
         members = members_of_sets(settings, manifest, pd.read_csv(self.folder / "split.csv"))
         preprocessing = read_json(self.folder / "preprocessing.json")
@@ -59,7 +63,7 @@ class Prepared:
 
 @cache
 def all_images() -> Path:
-    """Return the folder of the real images that CXR_DATA names, or of phantoms."""
+    """Return the folder of the real images that CXR_DATA names, or a folder of phantoms drawn here."""
     if os.environ.get("CXR_DATA"):
         return Path(os.environ["CXR_DATA"])
     folder = scratch("phantoms")
@@ -71,7 +75,7 @@ def all_images() -> Path:
 
 @cache
 def some_images(size: tuple[int, int] | None) -> Path:
-    """Return a folder of some of the images, resampled to ``size`` (width, height) in pixels unless it is None."""
+    """Return a folder with ``TAKEN`` of the images, resized to ``size`` (width, height in pixels) unless it is None."""
     folder = scratch("images" if size is None else f"images-{size[0]}x{size[1]}")
     shutil.rmtree(folder)
     taken: dict[str, int] = {}
@@ -90,8 +94,8 @@ def some_images(size: tuple[int, int] | None) -> Path:
 
 @cache
 def prepared(image_size: int, protocol: str = "published", size: tuple[int, int] | None = None) -> Prepared:
-    """Return some of the images, resampled to ``size`` first, as training at ``image_size`` px sees them."""
-    config = {
+    """Return the cohort of ``some_images(size)``, prepared for training at ``image_size`` px under a protocol."""
+    config: dict[str, Any] = {
         "name": "benchmarks",
         "data": {"source": "folder", "folder": str(some_images(size).resolve())},
         "device": "cpu",

@@ -1,4 +1,4 @@
-"""Images a second that reach a network: ours, torchvision's usual path, and a loop as the study describes it."""
+"""Images per second that a network is fed: by our arrays, by torchvision's usual path, by the study's own loop."""
 
 import os
 import warnings
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.utils.data import ConcatDataset, DataLoader
 from torchvision.datasets import ImageFolder
 from torchvision.transforms import v2
@@ -22,27 +23,27 @@ MEAN, DEVIATION = 0.5455, 0.2587
 
 
 def ours(size: tuple[int, int] | None) -> Callable[[], int]:
-    """An epoch of three-channel batches from the arrays: every image as it is and mirrored."""
+    """Return an epoch of three-channel batches from the arrays: every image once as it is and once mirrored."""
     cohort = prepared(SIZE, size=size)
     images = cohort.sets(run_settings(cohort.study, "resnet18-III", "published", 42))["train"]
 
     def epoch() -> int:
         batches = images.batches(BATCH, generator_for(42, 1, 0), shuffle=True)
-        # Contiguous, as the other paths deliver them; a network takes the channel's three views as well.
+        # The other paths copy the channel three times, ours expands it; copy here, too, for a fair comparison.
         return sum(len(batch.contiguous()) for batch, _ in batches)
 
     return epoch
 
 
 def data_loader(size: tuple[int, int] | None, workers: int) -> Callable[[], int]:
-    """The same epoch by ImageFolder, DataLoader and transforms.v2, with a number of workers that stay."""
+    """Return the same epoch with ImageFolder, DataLoader and transforms.v2; its workers stay alive between epochs."""
     steps = [v2.Grayscale(3), v2.PILToTensor(), v2.Resize((SIZE, SIZE), antialias=False)]
     finish = [v2.ToDtype(torch.float32, scale=True), v2.Normalize([MEAN] * 3, [DEVIATION] * 3)]
     folder = some_images(size) / "train"
     sets = [
         ImageFolder(folder, v2.Compose([*steps, *mirror, *finish])) for mirror in ([], [v2.RandomHorizontalFlip(1)])
     ]
-    both = ConcatDataset(sets)
+    both: ConcatDataset[tuple[Tensor, int]] = ConcatDataset(sets)
     loader = DataLoader(both, BATCH, shuffle=True, num_workers=workers, persistent_workers=workers > 0)
 
     def epoch() -> int:
@@ -52,7 +53,7 @@ def data_loader(size: tuple[int, int] | None, workers: int) -> Callable[[], int]
 
 
 def loop(size: tuple[int, int] | None, images: int) -> Callable[[], int]:
-    """A loop as the study describes it: float images at full size, three channels, resized whenever they are met."""
+    """Return a loop as the study describes it: full-size float images, three channels, resized each time."""
     warnings.filterwarnings("ignore", message="Creating a tensor from a list of numpy.ndarrays")
     paths = sorted((some_images(size) / "train").rglob("*.jp*g"))[:images]
     kept = [_as_floats(path) for path in paths]
@@ -60,7 +61,7 @@ def loop(size: tuple[int, int] | None, images: int) -> Callable[[], int]:
 
     def epoch() -> int:
         for image in kept:
-            # A list of arrays made one tensor: the plain way to copy a channel, and torch warns how slow it is.
+            # The plain way to copy a channel; torch warns that it is slow.
             (resize(torch.tensor([image, image, image])) - MEAN) / DEVIATION
         return len(kept)
 
@@ -73,7 +74,7 @@ def _as_floats(path: Path) -> np.ndarray:
 
 
 def rows(repeats: int) -> list[Row]:
-    """Measure the data path at original size and at 224 px."""
+    """Measure the data path on images of their original size and of 224 px."""
     found = []
     for name, size, goal in (("original size", ORIGINAL, 3.0), ("224 px files", None, 1.3)):
         workers = range((os.cpu_count() or 1) + 1)

@@ -1,7 +1,8 @@
-"""Strategy I on a fixed network: all nine heads of a backbone, with stored features and without."""
+"""Strategy I on a fixed network: three heads with three seeds, trained with and without stored features."""
 
 import shutil
 import time
+from typing import Any
 
 import torch
 
@@ -16,13 +17,13 @@ BACKBONE, PROTOCOL, SIZE, IMAGES = "resnet18", "corrected", 64, 150
 
 
 def rows(threads: int = 2) -> list[Row]:
-    """Train three heads with three seeds each by the stages themselves, once with features and once without."""
+    """Train all nine heads by the workflow's stages, once with stored features and once without."""
     cohort = prepared(SIZE, PROTOCOL)
     study, folder = cohort.study, cohort.folder
     torch.set_num_threads(threads)
     weights = folder / f"{BACKBONE}.pt"
     write_weights({"backbone": BACKBONE, "source": "random"}, weights, weights.with_suffix(".json"))
-    stage = {
+    stage: dict[str, Any] = {
         "manifest": folder / "manifest.csv",
         "split": folder / "split.csv",
         "preprocessing": folder / "preprocessing.json",

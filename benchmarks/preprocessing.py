@@ -1,4 +1,4 @@
-"""Images a second that are decoded, resized and stored, against one core and against the decoder alone."""
+"""Images per second that are decoded, resized and stored: on all cores, on one, and for the decoder alone."""
 
 import os
 import time
@@ -15,7 +15,7 @@ SIZE = 224
 
 
 def writing(threads: int) -> Callable[[], int]:
-    """The arrays of a protocol (224 and 280 px), written by some threads."""
+    """Return a function that writes the arrays of a protocol (224 and 280 px) with a number of threads."""
     cohort = prepared(SIZE, size=ORIGINAL)
     arrays = [cohort.folder / "again" / path.name for path in cohort.arrays]
 
@@ -27,7 +27,7 @@ def writing(threads: int) -> Callable[[], int]:
 
 
 def decoding() -> int:
-    """Decode all images one after the other, and nothing else."""
+    """Decode all images one after the other; return how many."""
     paths = list_of(prepared(SIZE, size=ORIGINAL).images)
     for path in paths:
         with Image.open(path) as image:
@@ -41,7 +41,7 @@ def list_of(folder: Path) -> list[Path]:
 
 
 def rows(repeats: int) -> list[Row]:
-    """Measure the arrays stage on original-size images."""
+    """Measure the stage ``arrays`` on images of their original size."""
     cores = os.cpu_count() or 1
     measured = rates({"ours": writing(cores), "one core": writing(1), "the decoder alone, one core": decoding}, repeats)
     start, used = time.perf_counter(), time.process_time()

@@ -1,4 +1,4 @@
-"""Time and memory against the number of images and of runs: once, twice and four times as many."""
+"""How time and memory grow with the number of images and of runs, at one, two and four times as many."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ FACTORS = (1, 2, 4)
 
 
 def images() -> list[dict[str, Any]]:
-    """List and hash a quarter, half and all of the images, and write them at two sizes."""
+    """Run the stages ``manifest`` and ``arrays`` on a quarter, a half and all of the images."""
     paths = list_images(all_images())
     points = []
     for factor in FACTORS:
@@ -48,7 +48,7 @@ def images() -> list[dict[str, Any]]:
 
 
 def runs() -> list[dict[str, Any]]:
-    """Evaluate the demo's runs, and as many again under other seeds, from their predictions."""
+    """Evaluate the demo's predictions once, and copied to two and four seeds."""
     snakemake("--configfile", str(DEMO))
     points = []
     for factor in FACTORS:
@@ -77,7 +77,7 @@ def runs() -> list[dict[str, Any]]:
 
 
 def draw(points: list[dict[str, Any]], path: Path) -> None:
-    """Draw seconds and memory against the counts."""
+    """Draw seconds and peak memory over the number of images and of runs, as an SVG file."""
     figure = Figure(figsize=(7, 5), layout="constrained")
     axes = figure.subplots(2, 2, sharex="col")
     for column, of in enumerate(("images", "runs")):

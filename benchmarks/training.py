@@ -1,4 +1,4 @@
-"""The real training loop against its ceiling: the same network, optimiser and batches on random tensors in memory."""
+"""The training loop beside the fastest possible one: the same network and optimiser on one batch of random numbers."""
 
 import statistics
 from collections.abc import Callable
@@ -13,8 +13,8 @@ from cxr.study.settings import run_settings
 from cxr.training.train import train_epoch
 
 SIZE, PROTOCOL = 224, "published"
-# The experiments that are measured, how many training images of each class an epoch takes, and the goal. Short epochs
-# change places often, so that a machine that slows down for a while slows both.
+# By experiment: the training images of each class in an epoch, and the goal. Epochs are short, so that both loops take
+# turns often and a machine that slows down for a while slows both.
 MEASURED = {
     "custom": (75, 0.85),
     "resnet18-I-100": (15, 0.95),
@@ -27,9 +27,9 @@ MEASURED = {
 
 
 def loops(experiment: str, images_a_class: int, threads: int) -> dict[str, Callable[[], int]]:
-    """Return an epoch of the real loop, and as many batches of the model alone."""
+    """Return an epoch of the training loop, and as many steps on one batch of random numbers."""
     cohort = prepared(SIZE, PROTOCOL)
-    # Preparing resizes images with one thread.
+    # `prepared` has set one thread.
     torch.set_num_threads(threads)
     settings = run_settings(cohort.study, experiment, PROTOCOL, 42) | {"training_rows": images_a_class}
     images = cohort.sets(settings)["train"]
@@ -37,7 +37,7 @@ def loops(experiment: str, images_a_class: int, threads: int) -> dict[str, Calla
     network = build_model(settings["model"], SIZE)
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(trained, fused=True)
-    batch_size = settings["batch_size"]
+    batch_size: int = settings["batch_size"]
     inputs = torch.randn(batch_size, settings["model"]["input_channels"], SIZE, SIZE)
     labels = torch.randint(0, 2, (batch_size,))
 
@@ -67,6 +67,6 @@ def rows(repeats: int, threads: int = 2) -> list[Row]:
 
 
 def real_rate(experiment: str, repeats: int, threads: int = 2) -> float:
-    """Return images a second of the real loop in this process, whatever its allocator is."""
+    """Return the images per second of the training loop in this process, with the allocator settings that it has."""
     real = loops(experiment, MEASURED[experiment][0], threads)["the real loop"]
     return statistics.median(rates({"real": real}, repeats)["real"])

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import pytest
 from PIL import Image
 from result_tree import PAPER, make_study, write_tree
 
-from cxr.files import write_json
+from cxr.files import REPOSITORY, write_json
 from cxr.study.config import Study
 
 
@@ -22,6 +23,44 @@ def real_images() -> Path:
     if not folder:
         pytest.skip("CXR_DATA names no folder with the real chest X-rays")
     return Path(folder)
+
+
+@pytest.fixture(scope="module")
+def cohort(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of one's own: real X-rays where CXR_DATA names them, else noise with brighter pneumonia."""
+    folder = tmp_path_factory.mktemp("cohort")
+    random = np.random.default_rng(5)
+    real = os.environ.get("CXR_DATA")
+    for part, count in (("train", 24), ("val", 2), ("test", 16)):
+        for name, level in (("NORMAL", 80), ("PNEUMONIA", 140)):
+            target = folder / part / name
+            target.mkdir(parents=True)
+            if real:
+                for file in sorted((Path(real) / part / name).iterdir())[:count]:
+                    shutil.copy(file, target)
+                continue
+            for number in range(count):
+                pixels = random.normal(level, 30, (80, 90)).clip(0, 255).astype(np.uint8)
+                Image.fromarray(pixels).save(target / f"{part}{name}{number}.jpeg")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def copy_repository(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """Copy the working tree without its tests; a test may edit the copy and run it."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+    names = [name for name in listed.splitlines() if not name.startswith(("tests/", "."))]
+
+    def copy() -> Path:
+        folder = tmp_path_factory.mktemp("repository")
+        for name in names:
+            if (REPOSITORY / name).exists():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(REPOSITORY / name, folder / name)
+        return folder
+
+    return copy
 
 
 @pytest.fixture

@@ -107,7 +107,8 @@ def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
     images = np.random.default_rng(0).random((3, 64, 64), np.float32)
     transforms = [f"T{index}" for index in range(5)]
     examples = layout.preprocessing(root, protocol).with_name("transforms.npz")
-    np.savez(examples, **{name: np.roll(images, 5 * i, 2) for i, name in enumerate(transforms)})
+    shifted: dict[str, Any] = {name: np.roll(images, 5 * index, 2) for index, name in enumerate(transforms)}
+    np.savez(examples, **shifted)
     figures = layout.figures(root) / protocol
     figures.mkdir(parents=True, exist_ok=True)
     draw_transforms(examples, figures / "transforms.svg")

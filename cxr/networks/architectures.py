@@ -1,7 +1,7 @@
 """The networks, built from the ``model`` of an experiment. This is the only place that knows architectures by name."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -60,7 +60,7 @@ def build_model(model: Mapping[str, Any], image_size: int, weights: Mapping[str,
     if weights is not None:
         network.load_state_dict(weights)
     if "first_convolution" in model:
-        old = _layer(network, model["first_convolution"], nn.Conv2d, model["backbone"])
+        old = _layer(network, model["first_convolution"], [nn.Conv2d], model["backbone"])
         new = nn.Conv2d(
             model["input_channels"],
             *(old.out_channels, old.kernel_size, old.stride, old.padding),
@@ -69,8 +69,12 @@ def build_model(model: Mapping[str, Any], image_size: int, weights: Mapping[str,
         network.set_submodule(model["first_convolution"], new)
     if "head" in model:
         head = model["head"]
-        old_head = _layer(network, head["layer"], nn.Linear, model["backbone"])
-        network.set_submodule(head["layer"], _head(old_head.in_features, head.get("hidden"), head.get("dropout", 0)))
+        # A Sequential in a network of torchvision's ends in its linear layers: EfficientNet's dropout goes with them.
+        old_head = _layer(network, head["layer"], [nn.Linear, nn.Sequential], model["backbone"])
+        linear = next((layer for layer in old_head.modules() if isinstance(layer, nn.Linear)), None)
+        if linear is None:
+            raise InputError(f"paper/experiments.yaml: {model['backbone']}'s '{head['layer']}' has no linear layer.")
+        network.set_submodule(head["layer"], _head(linear.in_features, head.get("hidden"), head.get("dropout", 0)))
     if "trained" in model:
         _fix_all_but(network, model["trained"], model["backbone"])
     return network
@@ -106,12 +110,13 @@ def _head(features: int, hidden: int | None, dropout: float) -> nn.Sequential:
     return nn.Sequential(*layers, nn.Linear(hidden or features, 2))
 
 
-def _layer(network: nn.Module, name: str, kind: type[nn.Module], backbone: str) -> Any:
+def _layer(network: nn.Module, name: str, kinds: Sequence[type[nn.Module]], backbone: str) -> Any:
     modules = dict(network.named_modules())
-    if not isinstance(modules.get(name), kind):
-        candidates = [found for found, module in modules.items() if isinstance(module, kind)]
+    if not isinstance(modules.get(name), tuple(kinds)):
+        candidates = [found for found, module in modules.items() if isinstance(module, tuple(kinds))]
+        words = " or ".join(kind.__name__ for kind in kinds)
         hint = did_you_mean(name, candidates) or "."
-        raise InputError(f"paper/experiments.yaml: {backbone} has no {kind.__name__} layer '{name}'{hint}")
+        raise InputError(f"paper/experiments.yaml: {backbone} has no {words} layer '{name}'{hint}")
     return modules[name]
 
 
@@ -124,17 +129,20 @@ def _fix_all_but(network: nn.Module, patterns: list[str], backbone: str) -> None
 
 
 def set_training_mode(network: nn.Module, fixed_batch_norm: str) -> None:
-    """Put the network in training mode, but batch normalisation that does not train in the protocol's mode.
+    """Put the network in training mode, and its fixed parts in the mode that the protocol wants.
+
+    A part is fixed if it has parameters and none of them trains.
 
     Args:
         network: of ``build_model``.
-        fixed_batch_norm: ``train`` lets fixed layers use batch statistics, as the study's code does; ``eval`` does not.
+        fixed_batch_norm: ``train`` lets fixed parts use batch statistics, as the study's code does. With ``eval`` they
+            use the running ones, and their dropout and stochastic depth are off.
     """
     network.train()
     if fixed_batch_norm == "eval":
         for module in network.modules():
-            fixed = all(not parameter.requires_grad for parameter in module.parameters(recurse=False))
-            if isinstance(module, nn.modules.batchnorm._BatchNorm) and fixed:
+            training = [parameter.requires_grad for parameter in module.parameters()]
+            if training and not any(training):
                 module.eval()
 
 

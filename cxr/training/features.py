@@ -66,8 +66,12 @@ def write_features(
             settings["model"]["backbone"], settings["model"]["input_channels"], settings["image_size"]
         )
         network.load_state_dict(state)
-        network.set_submodule(settings["model"]["head"]["layer"], nn.Identity())
-        network = in_format(network.requires_grad_(False).to(device), settings)
+        head = settings["model"]["head"]["layer"]
+        # The mode in which the head trains on the network: what stands beside a head that trains is not fixed.
+        network.requires_grad_(False).get_submodule(head).requires_grad_(True)
+        set_training_mode(network, "eval")
+        network.set_submodule(head, nn.Identity())
+        network = in_format(network.to(device), settings)
         members = members_of_sets(settings, cohort, pd.read_csv(split))
         stored = stored_images(tuple(arrays), device)
         for name in settings["transforms"]:
@@ -85,8 +89,7 @@ def write_features(
 
 @torch.no_grad()
 def _features(network: nn.Module, images: ImageSet, settings: Mapping[str, Any], label: str) -> npt.NDArray[np.float32]:
-    """Run all images through the network, in the mode in which the head would train on it."""
-    set_training_mode(network, "eval")
+    """Run all images through the network, in the mode that it is in."""
     found = []
     # Without shuffling, and with transforms that draw nothing, the generator's numbers do not matter.
     batches = images.batches(BATCH, generator_for(0, 0, 0), shuffle=False)
@@ -96,9 +99,11 @@ def _features(network: nn.Module, images: ImageSet, settings: Mapping[str, Any],
             again = forward(network, batch, settings)
             network.eval()
             if not (torch.equal(found[0], again) and torch.equal(again, forward(network, batch, settings))):
+                model = settings["model"]
                 raise InputError(
-                    f"{settings['model']['backbone']} does not give an image the same features twice in training, as "
-                    "with dropout before the head; set 'cached_features: false' in the config."
+                    f"{model['backbone']} does not give an image the same features twice in training, as with dropout "
+                    f"before its head '{model['head']['layer']}'; let head.layer in paper/experiments.yaml name the "
+                    "last layers together, or set 'cached_features: false' in the config."
                 )
     return torch.cat(found).cpu().numpy()
 

@@ -111,7 +111,8 @@ def test_every_experiment_builds_under_every_protocol() -> None:
     ("change", "words"),
     [
         ({"backbone": "resnet_18"}, "did you mean 'resnet18'"),
-        ({"head": {"layer": "fcc"}}, "no Linear layer 'fcc'; did you mean 'fc'"),
+        ({"head": {"layer": "fcc"}}, "no Linear or Sequential layer 'fcc'; did you mean 'fc'"),
+        ({"head": {"layer": "layer1"}}, "'layer1' has no linear layer"),
         ({"first_convolution": "layer1"}, "no Conv2d layer 'layer1'"),
         ({"trained": ["^fc$"]}, r"matches the pattern '\^fc\$'"),
     ],
@@ -127,6 +128,35 @@ def test_another_backbone_needs_data_alone() -> None:
     network = build_model(model, 64).eval()
     assert network(torch.zeros(1, 1, 64, 64)).shape == (1, 2)
     assert parameter_counts(network)["trainable"] == 1024 * 7 + 7 + 7 * 2 + 2
+
+
+EFFICIENTNET = {
+    "backbone": "efficientnet_b0",
+    "input_channels": 3,
+    "head": {"layer": "classifier", "hidden": 7, "dropout": 0.3},
+    "trained": ["^classifier\\."],
+}
+
+
+def test_a_head_takes_the_place_of_the_last_layers_with_their_dropout() -> None:
+    network = build_model(EFFICIENTNET, 32)
+    assert [module.p for module in network.modules() if isinstance(module, torch.nn.Dropout)] == [0.3]
+    assert parameter_counts(network)["trainable"] == 1280 * 7 + 7 + 7 * 2 + 2
+
+
+def test_nothing_is_random_in_fixed_parts_in_evaluation_mode_but_the_heads_dropout_is() -> None:
+    network = build_model(EFFICIENTNET, 32)
+    images = torch.rand(8, 3, 32, 32)
+
+    def twice() -> bool:
+        features = network.get_submodule("features")
+        return torch.equal(features(images), features(images))
+
+    # EfficientNet drops whole blocks at random in training (stochastic depth).
+    set_training_mode(network, "train")
+    assert not twice()
+    set_training_mode(network, "eval")
+    assert twice() and not torch.equal(network(images), network(images))
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")

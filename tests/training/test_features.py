@@ -17,7 +17,7 @@ from cxr.preprocessing.normalisation import write_normalisation
 from cxr.preprocessing.split import write_split
 from cxr.study.arrays import array_name
 from cxr.study.config import PAPER, Study
-from cxr.study.settings import run_settings, split_settings
+from cxr.study.settings import features_settings, run_settings, split_settings, uses_features
 from cxr.training.batches import generator_for
 from cxr.training.features import read_features, write_features
 from cxr.training.sets import image_sets, members_of_sets
@@ -57,11 +57,11 @@ def weights_of(backbone: str, folder: Path) -> Path:
 
 
 def test_only_heads_on_a_fixed_network_and_fixed_transforms_use_features() -> None:
-    using = {(e, p) for p in STUDY.protocols for e in STUDY.experiments if STUDY.uses_features(e, p)}
+    using = {(e, p) for p in STUDY.protocols for e in STUDY.experiments if uses_features(STUDY, e, p)}
     strategy_one = {f"{backbone}-I-{n}" for backbone in ("resnet18", "densenet121") for n in (10, 100, 500)}
     # Under `published`, batch normalisation of the fixed part follows the batches; the trial's transforms are random.
     assert using == {(name, protocol) for name in strategy_one for protocol in ("described", "corrected")}
-    assert not any(PLAIN.uses_features(e, p) for p in PLAIN.protocols for e in PLAIN.experiments)
+    assert not any(uses_features(PLAIN, e, p) for p in PLAIN.protocols for e in PLAIN.experiments)
 
 
 @pytest.mark.parametrize("backbone", ["resnet18", pytest.param("densenet121", marks=pytest.mark.slow)])
@@ -70,7 +70,7 @@ def test_heads_on_features_equal_those_of_the_whole_network(
 ) -> None:
     weights = weights_of(backbone, tmp_path)
     features = tmp_path / "features" / f"{backbone}.npz"
-    write_features(STUDY.features_settings(backbone, "described"), weights=weights, features=features, **stage)
+    write_features(features_settings(STUDY, backbone, "described"), weights=weights, features=features, **stage)
     # Dropout in the head, two sizes of it and two seeds: one file of features serves them all.
     for name, seed in ((f"{backbone}-I-10", 42), (f"{backbone}-I-100", 43)):
         cached, plain = (run_settings(study, name, "described", seed) for study in (STUDY, PLAIN))
@@ -93,7 +93,7 @@ def test_heads_on_features_equal_those_of_the_whole_network(
 
 
 def test_features_hold_what_the_sets_need_and_no_more(stage: dict[str, Any], tmp_path: Path) -> None:
-    settings = STUDY.features_settings("resnet18", "described")
+    settings = features_settings(STUDY, "resnet18", "described")
     write_features(settings, weights=weights_of("resnet18", tmp_path), features=tmp_path / "f.npz", **stage)
     features, split = read_features(tmp_path / "f.npz"), pd.read_csv(stage["split"])
     held_out = (split["set"] != "train").sum()
@@ -102,7 +102,7 @@ def test_features_hold_what_the_sets_need_and_no_more(stage: dict[str, Any], tmp
 
 
 def test_a_backbone_that_draws_at_random_before_its_head_is_refused(stage: dict[str, Any], tmp_path: Path) -> None:
-    settings = STUDY.features_settings("resnet18", "described")
+    settings = features_settings(STUDY, "resnet18", "described")
     # Its classifier has a dropout layer before the last linear one.
     settings["model"] = {"backbone": "mobilenet_v3_small", "input_channels": 3, "head": {"layer": "classifier.3"}}
     weights = weights_of("mobilenet_v3_small", tmp_path)
@@ -112,7 +112,7 @@ def test_a_backbone_that_draws_at_random_before_its_head_is_refused(stage: dict[
 
 
 def test_without_weights_there_are_no_features_and_the_run_says_why(stage: dict[str, Any], tmp_path: Path) -> None:
-    weights, settings = tmp_path / "resnet18.pt", STUDY.features_settings("resnet18", "described")
+    weights, settings = tmp_path / "resnet18.pt", features_settings(STUDY, "resnet18", "described")
     write_weights({"backbone": "resnet18", "source": "none"}, weights, weights.with_suffix(".json"))
     write_features(settings, weights=weights, features=tmp_path / "resnet18.npz", **stage)
     assert read_features(tmp_path / "resnet18.npz") == {}

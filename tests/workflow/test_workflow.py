@@ -3,15 +3,13 @@
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-import numpy as np
 import pytest
 import yaml
 from PIL import Image
@@ -19,25 +17,10 @@ from PIL import Image
 from cxr.files import REPOSITORY
 from cxr.study.schemas import read_yaml
 
-PATHS_OF_TEST = ("tests", ".ci")
-
 
 @pytest.fixture(scope="module")
-def repository(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the working tree, which a test may touch and edit."""
-    copy = tmp_path_factory.mktemp("clone")
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=REPOSITORY,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    for name in listed.stdout.splitlines():
-        if not name.startswith(PATHS_OF_TEST) and (REPOSITORY / name).exists():
-            (copy / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(REPOSITORY / name, copy / name)
-    return copy
+def repository(copy_repository: Callable[[], Path]) -> Path:
+    return copy_repository()
 
 
 def snakemake(repository: Path, *arguments: str, **environment: str | None) -> subprocess.CompletedProcess[str]:
@@ -124,26 +107,6 @@ def test_bad_configs_end_in_a_sentence(repository: Path, arguments: list[str], w
     for word in words:
         assert word in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
-
-
-@pytest.fixture(scope="module")
-def cohort(tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
-    """A folder of one's own: real X-rays where CXR_DATA names them, else noise with brighter pneumonia."""
-    folder = tmp_path_factory.mktemp("cohort")
-    random = np.random.default_rng(5)
-    real = os.environ.get("CXR_DATA")
-    for part, count in (("train", 24), ("val", 2), ("test", 16)):
-        for name, level in (("NORMAL", 80), ("PNEUMONIA", 140)):
-            target = folder / part / name
-            target.mkdir(parents=True)
-            if real:
-                for file in sorted((Path(real) / part / name).iterdir())[:count]:
-                    shutil.copy(file, target)
-                continue
-            for number in range(count):
-                pixels = random.normal(level, 30, (80, 90)).clip(0, 255).astype(np.uint8)
-                Image.fromarray(pixels).save(target / f"{part}{name}{number}.jpeg")
-    return folder
 
 
 @pytest.fixture(scope="module")
