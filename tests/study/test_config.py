@@ -9,15 +9,9 @@ import pytest
 
 from cxr.errors import InputError
 from cxr.files import REPOSITORY
-<<<<<<< HEAD
 from cxr.study.arrays import all_arrays, array_name, arrays_of
 from cxr.study.config import PAPER, Study, read_experiments, read_protocol
 from cxr.study.image_source import image_source, listing_digest
-=======
-from cxr.study.arrays import all_arrays, arrays_of
-from cxr.study.config import PAPER, Study, listing_digest, read_experiments, read_protocol
-from cxr.study.image_source import image_source
->>>>>>> h5
 from cxr.study.schemas import read_yaml
 from cxr.study.settings import run_settings
 
