@@ -7,14 +7,13 @@ the file was made.
 
 import hashlib
 import io
-import tempfile
 import zipfile
 from pathlib import Path, PurePosixPath
 
 from PIL import Image
 
 from cxr.errors import InputError
-from cxr.files import REPOSITORY, written_whole
+from cxr.files import REPOSITORY, folder_written_whole, written_whole
 from cxr.images.decoding import opened
 from cxr.images.manifest import list_images
 from cxr.progress import progress
@@ -65,9 +64,7 @@ def unpack_embedded(folder: Path, archive: Path = ARCHIVE) -> None:
         InputError: the archive is missing or damaged, or holds other files than its list says.
     """
     again = "restore it with git checkout"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as aside:
-        whole = Path(aside, folder.name)
+    with folder_written_whole(folder) as part:
         try:
             with zipfile.ZipFile(archive) as zipped:
                 listed = [line.split("  ", 1) for line in zipped.read(SUMS).decode().splitlines()]
@@ -78,11 +75,8 @@ def unpack_embedded(folder: Path, archive: Path = ARCHIVE) -> None:
                     if hashlib.sha256(content).hexdigest() != sha256:
                         raise InputError(f"{archive}: {name} has another SHA-256 than {SUMS} says; {again}.")
                     # extract, and not a path of our own, since it keeps names inside the folder.
-                    zipped.extract(name, whole)
+                    zipped.extract(name, part)
         except FileNotFoundError as error:
             raise InputError(f"{error.filename} does not exist; {again}.") from None
         except (zipfile.BadZipFile, KeyError, ValueError) as error:
             raise InputError(f"{archive} is a damaged zip file ({error}); {again}.") from None
-        if folder.exists():
-            folder.rename(Path(aside, "before"))
-        whole.rename(folder)

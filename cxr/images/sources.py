@@ -107,7 +107,7 @@ def provide_images(settings: dict[str, Any], folder: Path, source: Path, threads
     """
     name = settings["source"]
     if name == "phantom":
-        from cxr.images.phantom import draw_cohort
+        from cxr.images.phantom.cohort import draw_cohort
 
         draw_cohort(folder, **settings["phantom"], workers=threads)
         root = folder
