@@ -8,7 +8,9 @@ the file was made.
 import hashlib
 import io
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from PIL import Image
 
@@ -16,12 +18,24 @@ from cxr.errors import InputError
 from cxr.files import REPOSITORY, folder_written_whole, written_whole
 from cxr.images.decoding import opened
 from cxr.images.manifest import list_images
+from cxr.images.mendeley import DATA_SET
 from cxr.progress import progress
 
 ARCHIVE = REPOSITORY / "paper" / "data" / "chest_xray_80.zip"
 SUMS = "SHA256SUMS"
+DESCRIPTION = {"title": "Chest X-Ray Images (Pneumonia), reduced to 80 px"} | DATA_SET
 # The oldest date that a zip file can hold: equal images make an equal archive.
 DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def provide(settings: Mapping[str, Any], folder: Path, threads: int) -> Path:
+    """Unpack the images into ``folder`` and return it; see ``cxr.images.sources.Source``.
+
+    Raises:
+        InputError: as ``unpack_embedded``.
+    """
+    unpack_embedded(folder)
+    return folder
 
 
 def write_embedded(folder: Path, archive: Path, size: int = 80) -> None:

@@ -10,11 +10,12 @@ a block of patient numbers with another acquisition. Some opacities are too fain
 import multiprocessing
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from PIL import Image
 
@@ -27,6 +28,23 @@ from cxr.progress import progress
 
 NOTICE = "PHANTOM.txt"
 COMMENT = b"PHANTOM - NOT A PATIENT - a drawing by cxr.images.phantom"
+DESCRIPTION = {
+    "title": "Drawn chest phantoms",
+    "synthetic": True,
+    "licence": "MIT, like the program that draws them",
+    "citation": "",
+    "if_counts_differ": "ignore",
+}
+
+
+def provide(settings: Mapping[str, Any], folder: Path, threads: int) -> Path:
+    """Draw the cohort of the settings ``phantom`` into ``folder`` and return it; see ``cxr.images.sources.Source``.
+
+    Raises:
+        InputError: as ``draw_cohort``.
+    """
+    draw_cohort(folder, **settings["phantom"], workers=threads)
+    return folder
 
 
 def draw_cohort(folder: Path, *, seed: int, counts: Counts, scale: float = 1 / 7, workers: int = 1) -> None:
