@@ -17,7 +17,7 @@ from PIL import Image
 from cxr.errors import InputError
 from cxr.files import REPOSITORY, folder_written_whole, written_whole
 from cxr.images.decoding import opened
-from cxr.images.manifest import list_images
+from cxr.images.inspection import list_images
 from cxr.images.mendeley import DATA_SET
 from cxr.progress import progress
 

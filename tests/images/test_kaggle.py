@@ -13,8 +13,8 @@ from archives import published, zip_of
 from jpegs import PATHS, jpeg
 
 from cxr.errors import InputError
+from cxr.images.inspection import list_images
 from cxr.images.kaggle import provide
-from cxr.images.manifest import list_images
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from jpegs import jpeg
 
 from cxr.errors import InputError
 from cxr.images.download import Archive, ResumingDownload
-from cxr.images.manifest import list_images
+from cxr.images.inspection import list_images
 from cxr.images.mendeley import CHEST_XRAY_2017, VALIDATION_IMAGES, fetch, unpack
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from jpegs import draw_folder
 
 from cxr.files import REPOSITORY, read_json
-from cxr.images.manifest import list_images
+from cxr.images.inspection import list_images
 from cxr.images.sources import SOURCES, provide_images
 from cxr.study.schemas import read_yaml
 
