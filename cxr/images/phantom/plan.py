@@ -84,8 +84,8 @@ def plan_cohort(seed: int, counts: Counts) -> list[Radiograph]:
                 shared[block.split] += block.share
                 missing = round(wanted * shared[block.split]) - before
                 while missing:
-                    number += int(random.geometric(1 / (1 + block.gap)))
-                    images = min(missing, int(random.geometric(1 - block.again)))
+                    number += _trials(random, block.gap / (1 + block.gap))
+                    images = min(missing, _trials(random, block.again))
                     patient, missing = next(patients), missing - images
                     for image in range(1, images + 1):
                         file += 1
@@ -100,3 +100,14 @@ def plan_cohort(seed: int, counts: Counts) -> list[Radiograph]:
     views = sorted({image.view for image in cohort if image.path.startswith("train/PNEUMONIA/")})
     coloured = set(random.choice(views, size=max(1, round(_COLOUR * len(views))), replace=False).tolist())
     return [replace(image, colour=image.view in coloured) for image in cohort]
+
+
+def _trials(random: np.random.Generator, again: float) -> int:
+    """Draw a geometric number: 1 and one more as long as chance ``again`` allows.
+
+    numpy's own would take logarithms, whose last bits differ from one C library to the next.
+    """
+    trials = 1
+    while random.random() < again:
+        trials += 1
+    return trials
