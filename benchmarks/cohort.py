@@ -13,7 +13,8 @@ from PIL import Image
 
 from benchmarks.timing import scratch
 from cxr.files import read_json, write_json
-from cxr.images.manifest import list_images, write_manifest
+from cxr.images.inspection import list_images
+from cxr.images.manifest import write_manifest
 from cxr.images.sources import provide_images
 from cxr.preprocessing.arrays import write_arrays
 from cxr.preprocessing.normalisation import write_normalisation

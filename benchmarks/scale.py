@@ -12,7 +12,7 @@ from benchmarks.cohort import all_images
 from benchmarks.timing import scratch, stage
 from benchmarks.workflow import DEMO, snakemake
 from cxr.files import read_json, write_json
-from cxr.images.manifest import list_images
+from cxr.images.inspection import list_images
 from cxr.study.schemas import read_yaml
 
 FACTORS = (1, 2, 4)

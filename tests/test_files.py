@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cxr.files import read_json, write_json, written_whole
+from cxr.files import folder_written_whole, read_json, write_json, written_whole
 
 
 def test_an_error_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
@@ -17,6 +17,22 @@ def test_an_error_keeps_the_old_file_and_leaves_nothing_beside_it(tmp_path: Path
         raise RuntimeError
     assert target.read_text() == "old"
     assert list(target.parent.iterdir()) == [target]
+
+
+def test_an_error_keeps_the_old_folder_and_what_a_killed_run_left_is_deleted(tmp_path: Path) -> None:
+    folder = tmp_path / "images"
+    with folder_written_whole(folder) as part:
+        (part / "old.txt").touch()
+    with pytest.raises(RuntimeError), folder_written_whole(folder) as part:
+        (part / "half.txt").touch()
+        raise RuntimeError
+    assert [path.name for path in folder.iterdir()] == ["old.txt"]
+    (tmp_path / ".images.part").mkdir()
+    (tmp_path / ".images.part" / "left.txt").touch()
+    with folder_written_whole(folder) as part:
+        (part / "new.txt").touch()
+    assert [path.name for path in folder.iterdir()] == ["new.txt"]
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_permissions_are_those_of_any_new_file(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Open images so that a truncated file is an error, whoever else uses PIL in this process."""
+"""Open images with PIL such that a truncated file is an error."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from PIL import Image, ImageFile
 
 
 def opened(path: Path) -> Image.Image:
-    """Open a JPEG or PNG file; its pixels are read, and a truncated file found, when they are first used.
+    """Open a JPEG or PNG file; its pixels are decoded when they are first used, which fails if the file is truncated.
 
     Raises:
         OSError, SyntaxError: the file is no such image (as ``PIL.Image.open``).
     """
-    # WeasyPrint switches this on for all of PIL when it is imported; the missing part of an image would then be grey.
+    # Importing WeasyPrint switches this on for the whole process; PIL would then fill the missing part with grey.
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     return Image.open(path, formats=("JPEG", "PNG"))

@@ -7,22 +7,35 @@ the file was made.
 
 import hashlib
 import io
-import tempfile
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from PIL import Image
 
 from cxr.errors import InputError
-from cxr.files import REPOSITORY, written_whole
+from cxr.files import REPOSITORY, folder_written_whole, written_whole
 from cxr.images.decoding import opened
-from cxr.images.manifest import list_images
+from cxr.images.inspection import list_images
+from cxr.images.mendeley import DATA_SET
 from cxr.progress import progress
 
 ARCHIVE = REPOSITORY / "paper" / "data" / "chest_xray_80.zip"
 SUMS = "SHA256SUMS"
+DESCRIPTION = {"title": "Chest X-Ray Images (Pneumonia), reduced to 80 px"} | DATA_SET
 # The oldest date that a zip file can hold: equal images make an equal archive.
 DATE = (1980, 1, 1, 0, 0, 0)
+
+
+def provide(settings: Mapping[str, Any], folder: Path, threads: int) -> Path:
+    """Unpack the images into ``folder`` and return it; see ``cxr.images.sources.Source``.
+
+    Raises:
+        InputError: as ``unpack_embedded``.
+    """
+    unpack_embedded(folder)
+    return folder
 
 
 def write_embedded(folder: Path, archive: Path, size: int = 80) -> None:
@@ -65,9 +78,7 @@ def unpack_embedded(folder: Path, archive: Path = ARCHIVE) -> None:
         InputError: the archive is missing or damaged, or holds other files than its list says.
     """
     again = "restore it with git checkout"
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.") as aside:
-        whole = Path(aside, folder.name)
+    with folder_written_whole(folder) as part:
         try:
             with zipfile.ZipFile(archive) as zipped:
                 listed = [line.split("  ", 1) for line in zipped.read(SUMS).decode().splitlines()]
@@ -78,11 +89,8 @@ def unpack_embedded(folder: Path, archive: Path = ARCHIVE) -> None:
                     if hashlib.sha256(content).hexdigest() != sha256:
                         raise InputError(f"{archive}: {name} has another SHA-256 than {SUMS} says; {again}.")
                     # extract, and not a path of our own, since it keeps names inside the folder.
-                    zipped.extract(name, whole)
+                    zipped.extract(name, part)
         except FileNotFoundError as error:
             raise InputError(f"{error.filename} does not exist; {again}.") from None
         except (zipfile.BadZipFile, KeyError, ValueError) as error:
             raise InputError(f"{archive} is a damaged zip file ({error}); {again}.") from None
-        if folder.exists():
-            folder.rename(Path(aside, "before"))
-        whole.rename(folder)

@@ -1,6 +1,6 @@
-"""What the name of an image tells: the etiology, and which patient it shows.
+"""The etiology and the patient of an image, from its name or from a table.
 
-The data set has no table of patients; its file names are all there is (DOI 10.17632/rscbjbr9sj.2):
+The data set (DOI 10.17632/rscbjbr9sj.2) has no table of patients; only its file names tell them:
 
 - ``person12_bacteria_46.jpeg``, ``person12_virus_47.jpeg`` (once ``person447_virus_921_1.jpeg``) for PNEUMONIA;
 - ``IM-0115-0001.jpeg``, ``IM-0001-0001-0002.jpeg`` or the same after ``NORMAL2-`` for NORMAL.
@@ -8,9 +8,9 @@ The data set has no table of patients; its file names are all there is (DOI 10.1
 Whether ``person12_bacteria`` and ``person12_virus``, or ``IM-0115`` and ``NORMAL2-IM-0115``, are one child is
 unresolved. So an image has two keys. The **fine** one keeps etiology and prefix: ``person12_bacteria``,
 ``NORMAL2-IM-0115``. The **coarse** one drops both: ``person12``, ``IM-0115``; it keeps the words ``person`` and ``IM``,
-so a child with pneumonia is never joined to a normal one. This reading gives the counts of the published split: of its
-320 test images 105 share a patient with validation by the fine key, 120 by the coarse one (162 by a bare number, which
-is not used).
+so a child with pneumonia and a normal one never get the same key. In the published split, 105 of the 320 test images
+share a patient with the validation set by the fine key, and 120 by the coarse one (162 by the number alone, which is
+not used).
 
 Over all 5,856 images there are 4,097 fine and 2,790 coarse keys; no fine key is in two of the folders train/, val/ and
 test/, but 264 coarse keys are in both train/ and test/.
@@ -27,7 +27,7 @@ from cxr.errors import InputError
 
 SPLITS = ("train", "val", "test")
 CLASSES = ("NORMAL", "PNEUMONIA")
-# What file managers leave in folders, beside hidden files (.DS_Store, ._IM-0001-0001.jpeg).
+# Files that file managers leave in folders, besides hidden ones (.DS_Store, ._IM-0001-0001.jpeg).
 LITTER = {"thumbs.db", "desktop.ini", "__macosx"}
 ETIOLOGIES = {"NORMAL": ("none",), "PNEUMONIA": ("bacteria", "virus", "unknown")}
 
@@ -37,13 +37,13 @@ _NORMAL = re.compile(r"(NORMAL2-)?(IM-\d{4})-\d{4}(-\d{4})?", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Subject:
-    """Whom an image shows.
+    """The etiology and the patient of an image.
 
     Attributes:
         etiology: ``none`` for NORMAL; ``bacteria``, ``virus`` or ``unknown`` for PNEUMONIA.
         patient_coarse: the key that may join two children into one patient.
         patient_fine: the key that may make two patients of one child.
-        known: False where the patient had to be guessed: the image counts as a patient of its own.
+        known: False where the name does not tell the patient; the image then counts as a patient of its own.
     """
 
     etiology: str
@@ -55,7 +55,7 @@ class Subject:
 def subject_of(path: str) -> Subject:
     """Read etiology and patient from the name of an image; case and file type do not matter.
 
-    A name of another form makes the image a patient of its own. The key is then its whole path without the suffix,
+    An image whose name has another form counts as a patient of its own. Its key is its whole path without the suffix,
     since ``train/NORMAL/0001.png`` and ``test/NORMAL/0001.png`` need not show the same child.
 
     Args:
@@ -74,11 +74,11 @@ def subject_of(path: str) -> Subject:
 
 
 def read_patients(table: Path, paths: Sequence[str]) -> dict[str, Subject]:
-    """Read patients from a table that a user lays beside the images, ``patients.csv``.
+    """Read patients from ``patients.csv``, a table that a user may put beside the images.
 
-    Columns are ``path`` (as ``train/NORMAL/scan 1.png``), ``patient``, and if known ``etiology``; without one, or in an
-    empty cell, the file name tells it. Both keys are ``patient-`` and the patient's id; the prefix keeps ids such as
-    ``007`` or ``NA`` text wherever a table is read.
+    The columns are ``path`` (such as ``train/NORMAL/scan 1.png``), ``patient`` and, optionally, ``etiology``; where the
+    etiology is missing or empty, the file name tells it. Both keys are ``patient-`` and the patient's id; with the
+    prefix, ids such as ``007`` or ``NA`` stay text wherever a table is read.
 
     Args:
         table: the file.
@@ -88,27 +88,27 @@ def read_patients(table: Path, paths: Sequence[str]) -> dict[str, Subject]:
         A subject for each of ``paths``.
 
     Raises:
-        InputError: a column is missing or unknown; a row is missing, twice there, or of no image; a patient is empty;
-            an etiology does not go with the class.
+        InputError: a column is missing or unknown; an image has no row or several; a row names no image; a patient is
+            empty; an etiology does not fit the class. All rows in question are named, with up to 20 of each kind.
     """
     rows = _rows(table)
     times = Counter(row["path"] for row in rows)
     images = set(paths)
     example = f"paths are relative to {table.parent}, like {paths[0]}"
-    faults = (
-        ("has more than one row for", [path for path, n in times.items() if n > 1], "keep one row for each image"),
-        ("has rows for images that are not there:", [path for path in times if path not in images], example),
-        ("has no row for", [path for path in paths if path not in times], "add one row for each image"),
-        ("names no patient for", [row["path"] for row in rows if not row["patient"]], "fill the column patient"),
+    problems = (
+        ("more than one row for", [path for path, n in times.items() if n > 1], "keep one row for each image"),
+        ("rows for images that do not exist:", [path for path in times if path not in images], example),
+        ("no row for", [path for path in paths if path not in times], "add one row for each image"),
+        ("no patient for", [row["path"] for row in rows if not row["patient"]], "fill the column patient"),
         (
-            "has a wrong etiology for",
+            "a wrong etiology for",
             [row["path"] for row in rows if row["etiology"] not in ("", *ETIOLOGIES.get(_class(row["path"]), ()))],
-            "NORMAL has none, PNEUMONIA bacteria, virus or unknown",
+            "it is none for NORMAL, and bacteria, virus or unknown for PNEUMONIA",
         ),
     )
-    for problem, offenders, remedy in faults:
-        if offenders:
-            raise InputError(f"{table} {problem} {listed(offenders)}; {remedy}.")
+    found = [f"{what} {listed(offenders)} ({remedy})" for what, offenders, remedy in problems if offenders]
+    if found:
+        raise InputError(f"{table} has {'; '.join(found)}.")
     subjects = {}
     for row in rows:
         patient = f"patient-{row['patient']}"
@@ -117,7 +117,7 @@ def read_patients(table: Path, paths: Sequence[str]) -> dict[str, Subject]:
 
 
 def is_litter(name: str) -> bool:
-    """Return whether a file or folder is what file managers leave behind: hidden, or one of ``LITTER``."""
+    """Return whether a file or folder is hidden or one of ``LITTER``."""
     return name.startswith(".") or name.lower() in LITTER
 
 
@@ -129,7 +129,7 @@ def listed(names: Iterable[str], limit: int = 20) -> str:
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
-    """The cells of the table, stripped; every row has the keys path, patient and etiology."""
+    """Return the table's rows, each with the keys path, patient and etiology, without surrounding spaces."""
     columns = ("path", "patient", "etiology")
     first_line = "path,patient or path,patient,etiology"
     try:
@@ -147,7 +147,7 @@ def _rows(table: Path) -> list[dict[str, str]]:
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{table} is not a CSV table in UTF-8 ({error}); save it as CSV UTF-8.") from None
     if any(None in row for row in rows):
-        raise InputError(f"{table} has lines with more cells than the first one; put cells with commas in quotes.")
+        raise InputError(f"{table} has lines with more cells than the first one; quote cells that hold commas.")
     return [{name: row.get(name, "").strip() for name in columns} for row in rows]
 
 

@@ -10,7 +10,7 @@ import requests
 
 from cxr.errors import InputError
 from cxr.files import read_json, sha256_of, write_json, written_whole
-from cxr.images.sources import cache_folder
+from cxr.images.download import cache_folder
 from cxr.study.config import expanded
 
 

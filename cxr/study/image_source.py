@@ -34,11 +34,21 @@ def image_source(study: Study) -> dict[str, Any]:
 
 
 def listing_digest(folder: Path) -> str:
-    """Return a digest of the relative names and sizes of all files under ``folder``, hidden ones left out."""
+    """Return a digest of the relative names and sizes of all files under ``folder``, hidden ones left out.
+
+    Raises:
+        InputError: a symbolic link leads to a folder that holds it, so the listing would never end.
+    """
     digest = hashlib.sha256()
     for parent, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
+        for link in (Path(parent, name) for name in folders if Path(parent, name).is_symlink()):
+            walked = [place for place in link.parents if place.is_relative_to(folder)]
+            if any(place.resolve().is_relative_to(link.resolve()) for place in walked):
+                raise InputError(f"{link} is a symbolic link to a folder that holds it; remove the link.")
         for name in sorted(name for name in files if not name.startswith(".")):
             path = Path(parent, name)
-            digest.update(f"{path.relative_to(folder)}\0{path.stat().st_size}\n".encode())
+            # A broken link has no size; the manifest will name it.
+            size = path.stat().st_size if path.exists() else "missing"
+            digest.update(f"{path.relative_to(folder)}\0{size}\n".encode())
     return digest.hexdigest()[:16]

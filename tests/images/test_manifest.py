@@ -1,24 +1,17 @@
-"""The manifest: what is measured, and which faults of real image folders it refuses, by name."""
+"""The manifest: what is measured, and which cohorts it warns of or refuses."""
 
 import hashlib
-import io
 import json
 import resource
-import struct
-import sys
-import warnings
-import zlib
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pytest
 from jpegs import NAMES, PATHS, draw_folder, jpeg
-from PIL import Image
 
 from cxr.errors import InputError
 from cxr.files import read_json, write_json
-from cxr.images.manifest import build_manifest, describe, inspect, list_images, write_manifest
+from cxr.images.manifest import build_manifest, describe, write_manifest
 
 COUNTS = {
     split: {name: len(NAMES[f"{split}/{name}"]) for name in ("NORMAL", "PNEUMONIA")}
@@ -29,17 +22,6 @@ COUNTS = {
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     return draw_folder(tmp_path / "images")
-
-
-def png_of(width: int, height: int, rows: int = 1) -> bytes:
-    """A grey PNG whose header promises ``height`` rows and which holds ``rows`` black ones."""
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    pixels = zlib.compress(bytes(width + 1) * rows)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 def refusal(root: Path) -> str:
@@ -106,104 +88,6 @@ def test_facts_of_a_cohort() -> None:
     assert facts["patients"] == {"coarse": 3, "fine": 4}
 
 
-def test_litter_and_the_second_copy_of_kaggles_zip_are_passed_over(root: Path) -> None:
-    draw_folder(root / "chest_xray")
-    draw_folder(root / "__MACOSX")
-    for name in (".DS_Store", "._IM-0115-0001.jpeg", "Thumbs.db", "__MACOSX/._IM-0115-0001.jpeg"):
-        (root / "train/NORMAL" / name).parent.mkdir(exist_ok=True)
-        (root / "train/NORMAL" / name).write_bytes(b"\0\5\26\7")
-    assert list_images(root) == PATHS
-
-
-def test_missing_and_empty_class_folders_are_all_named(root: Path) -> None:
-    for path in ("val/NORMAL/NORMAL2-IM-1427-0001.jpeg", "val/PNEUMONIA/person1946_bacteria_4874.jpeg"):
-        (root / path).unlink()
-    assert "no images in val/NORMAL, val/PNEUMONIA;" in refusal(root)
-    (root / "val/NORMAL").rmdir()
-    (root / "val/PNEUMONIA").rmdir()
-    assert "no folder val/NORMAL, val/PNEUMONIA;" in refusal(root)
-
-
-def test_files_that_are_no_images_by_name_are_refused_rather_than_passed_over(root: Path) -> None:
-    (root / "train/NORMAL/notes.txt").write_text("x")
-    (root / "test/PNEUMONIA/7.dcm").write_bytes(b"DICM")
-    draw_folder(root / "train/PNEUMONIA/more.jpeg", ["a.jpeg"])
-    message = refusal(root)
-    assert "3 files or folders" in message
-    for name in ("train/NORMAL/notes.txt", "test/PNEUMONIA/7.dcm", "train/PNEUMONIA/more.jpeg", "DICOM"):
-        assert name in message
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="macOS has no file names that are not UTF-8")
-def test_a_name_that_cannot_be_written_to_a_table(root: Path) -> None:
-    (root / "train/NORMAL/M\udcfcller.jpeg").write_bytes(jpeg(50))
-    assert r"train/NORMAL/M\xfcller.jpeg" in refusal(root)
-
-
-@pytest.mark.parametrize("kept", [1, 2, 3, 20, 200, 1000, -1000, -30, -3, -2, -1])
-@pytest.mark.parametrize("mode", ["L", "RGB"])
-def test_a_jpeg_cut_anywhere_is_found(tmp_path: Path, kept: int, mode: str) -> None:
-    whole = jpeg(1, (300, 200), mode)
-    (tmp_path / "a.jpeg").write_bytes(whole)
-    assert inspect(tmp_path / "a.jpeg").fault == ""
-    (tmp_path / "a.jpeg").write_bytes(whole[:kept])
-    assert inspect(tmp_path / "a.jpeg").fault
-
-
-def test_a_damaged_png_is_found(tmp_path: Path) -> None:
-    stream = io.BytesIO()
-    Image.fromarray(np.random.default_rng(0).integers(0, 256, (99, 99), dtype=np.uint8)).save(stream, "PNG")
-    whole = stream.getvalue()
-    path = tmp_path / "a.png"
-    path.write_bytes(whole)
-    assert inspect(path).fault == ""
-    for damaged in (whole[:5000], whole[:40], whole[:5000] + b"\xff" * 40 + whole[5040:]):
-        path.write_bytes(damaged)
-        assert inspect(path).fault
-
-
-def test_every_unusable_image_is_named_with_its_fault(root: Path) -> None:
-    tiny, deep, gif = io.BytesIO(), io.BytesIO(), io.BytesIO()
-    Image.new("L", (1, 1)).save(tiny, "PNG")
-    Image.fromarray(np.full((64, 64), 40_000, dtype=np.uint16)).save(deep, "PNG")
-    Image.new("L", (64, 64)).save(gif, "GIF")
-    bad = {
-        "train/NORMAL/empty.jpeg": (b"", "is empty"),
-        "train/NORMAL/text.jpeg": (b"This is not an image.\n" * 50, "is no JPEG or PNG"),
-        "train/NORMAL/gif.png": (gif.getvalue(), "is no JPEG or PNG"),
-        "train/PNEUMONIA/cut.jpeg": (jpeg(7)[:-100], "cannot be read"),
-        "val/NORMAL/one.png": (tiny.getvalue(), "is only 1 x 1 px"),
-        "val/PNEUMONIA/deep.png": (deep.getvalue(), "has more than 8 bits"),
-        # Only one row of pixels is there: were they decompressed, these files would be found truncated.
-        "test/NORMAL/huge.png": (png_of(20_000, 20_000), "has 100 megapixels"),
-        "test/PNEUMONIA/big.png": (png_of(10_000, 10_000), "has 100 megapixels"),
-    }
-    for path, (content, _) in bad.items():
-        (root / path).write_bytes(content)
-    (root / "test/PNEUMONIA/gone.png").symlink_to(root / "nowhere.png")
-    message = refusal(root)
-    assert f"9 of {len(PATHS) + 9} images" in message
-    for path, (_, fault) in bad.items():
-        assert f"{path} {fault}" in message
-    assert "test/PNEUMONIA/gone.png cannot be read" in message
-
-
-def test_more_than_twenty_offenders_are_counted(root: Path) -> None:
-    for number in range(33):
-        (root / f"train/NORMAL/{number:02d}.jpeg").touch()
-    message = refusal(root)
-    assert "19.jpeg is empty and 13 more;" in message
-    assert "20.jpeg" not in message
-
-
-def test_just_under_the_limit_is_an_image_and_no_warning(root: Path) -> None:
-    (root / "train/NORMAL/large.png").write_bytes(png_of(9_400, 9_700, rows=9_700))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        table, _ = build_manifest(root)
-    assert table["width"].max() == 9_400
-
-
 def test_one_image_in_two_splits_or_in_both_classes(root: Path) -> None:
     def copy(path: str, to: str) -> None:
         (root / to).write_bytes((root / path).read_bytes())
@@ -214,11 +98,11 @@ def test_one_image_in_two_splits_or_in_both_classes(root: Path) -> None:
     copy("train/NORMAL/IM-0115-0001.jpeg", "test/NORMAL/again.jpeg")
     assert (
         "in two of train/, val/ and test/: train/NORMAL/IM-0115-0001.jpeg = train/NORMAL/IM-0116-0001.jpeg = "
-        "test/NORMAL/again.jpeg;" in refusal(root)
+        "test/NORMAL/again.jpeg (" in refusal(root)
     )
     (root / "test/NORMAL/again.jpeg").unlink()
     copy("train/NORMAL/IM-0117-0001.jpeg", "train/PNEUMONIA/again.jpeg")
-    assert "in both classes: train/NORMAL/IM-0117-0001.jpeg = train/PNEUMONIA/again.jpeg;" in refusal(root)
+    assert "in both classes: train/NORMAL/IM-0117-0001.jpeg = train/PNEUMONIA/again.jpeg (" in refusal(root)
 
 
 def test_a_resized_copy_is_warned_of(root: Path) -> None:

@@ -98,6 +98,11 @@ GOOD = [f"{path},p{row}," for row, path in enumerate(PATHS)]
         ("path,patient,etiology", [*GOOD[:2], f"{PATHS[2]}, ,"], ["no patient for", PATHS[2]]),
         ("path,patient,etiology", [*GOOD[1:], f"{PATHS[0]},p,virus"], ["wrong etiology", PATHS[0]]),
         ("path,patient,etiology", [*GOOD[:2], f"{PATHS[2]},p,none"], ["wrong etiology", PATHS[2]]),
+        (
+            "path,patient,etiology",
+            [GOOD[0], GOOD[0], f"{PATHS[1]},,virus", "x.png,p,"],
+            ["more than one row for", "do not exist: x.png", f"no row for {PATHS[2]}", f"no patient for {PATHS[1]}"],
+        ),
         ("path,patient,etiology", [*GOOD, "a,b,c,d"], ["more cells"]),
         ("path,patient,etiologie", GOOD, ["'etiologie'", "path,patient,etiology"]),
         ("path;patient;etiology", GOOD, ["'path;patient;etiology'", "path,patient"]),

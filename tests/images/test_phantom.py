@@ -18,7 +18,9 @@ from sklearn.metrics import roc_auc_score
 
 from cxr.errors import InputError
 from cxr.images.names import subject_of
-from cxr.images.phantom import COMMENT, NOTICE, PLATE, Radiograph, draw_cohort, draw_radiograph, plan_cohort
+from cxr.images.phantom.cohort import COMMENT, NOTICE, draw_cohort
+from cxr.images.phantom.plan import Radiograph, plan_cohort
+from cxr.images.phantom.radiograph import PLATE, draw_radiograph
 
 TINY = {split: {"NORMAL": 2, "PNEUMONIA": 3} for split in ("train", "val", "test")}
 SMALL = {
@@ -237,7 +239,7 @@ def test_a_folder_that_may_hold_real_images_is_not_replaced(tmp_path: Path) -> N
 def test_a_kill_leaves_no_cohort_no_process_and_nothing_that_the_next_run_does_not_sweep_up(tmp_path: Path) -> None:
     program = f"""
 from pathlib import Path
-from cxr.images.phantom import draw_cohort
+from cxr.images.phantom.cohort import draw_cohort
 if __name__ == "__main__":
     draw_cohort(Path({str(tmp_path / "cohort")!r}), seed=1, counts={REAL!r}, workers=2)
 """

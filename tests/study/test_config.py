@@ -93,6 +93,24 @@ def test_listing_digest_sees_files_and_sizes_and_no_touch(tmp_path: Path) -> Non
     assert len({first, second, listing_digest(tmp_path)}) == 3
 
 
+def test_links_to_folders_are_followed_unless_they_lead_back(tmp_path: Path) -> None:
+    images, elsewhere = tmp_path / "images", tmp_path / "elsewhere"
+    for folder in (images / "train", elsewhere):
+        folder.mkdir(parents=True)
+    before = listing_digest(images)
+    (images / "test").symlink_to(elsewhere)
+    (elsewhere / "a.jpeg").write_bytes(b"1")
+    assert listing_digest(images) != before
+    (images / "train" / "broken.jpeg").symlink_to("nowhere.jpeg")
+    (images / "train" / "itself.jpeg").symlink_to("itself.jpeg")
+    listing_digest(images)
+    for place, target in ((images / "train" / "up", ".."), (images / "here", tmp_path), (elsewhere / "back", images)):
+        place.symlink_to(target)
+        with pytest.raises(InputError, match=f"{place.name} is a symbolic link to a folder that holds it; remove"):
+            listing_digest(images)
+        place.unlink()
+
+
 def test_run_settings_hold_everything_that_decides_a_run() -> None:
     study = Study.from_config(read_yaml(REPOSITORY / "config" / "config.yaml"))
     settings = run_settings(study, "custom", "published", 42)
