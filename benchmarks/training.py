@@ -10,7 +10,7 @@ from benchmarks.cohort import prepared
 from benchmarks.timing import Row, rates, row_of_rates
 from cxr.networks.architectures import build_model, set_training_mode
 from cxr.study.settings import run_settings
-from cxr.training.train import train_epoch
+from cxr.training.epochs import train_epoch
 
 SIZE, PROTOCOL = 224, "published"
 # By experiment: the training images of each class in an epoch, and the goal. Epochs are short, so that both loops take

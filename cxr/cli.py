@@ -32,6 +32,8 @@ COMMANDS = {
     "weights": "cxr.networks.weights:write_weights",
     "features": "cxr.training.features:write_features",
     "train": "cxr.training.train:train",
+    "take": "cxr.training.archive:take_runs",
+    "pack": "cxr.training.archive:write_archive",
     "metrics": "cxr.evaluation.metrics:write_metrics",
     "examples": "cxr.preprocessing.transforms:write_examples",
     "evaluate": "cxr.evaluation.evaluate:evaluate_runs",

@@ -28,7 +28,8 @@ from cxr.study.published import printed_row
 from cxr.study.settings import run_settings
 from cxr.study.steps import resize_of
 from cxr.training.sets import image_sets, members_of_sets, stored_images
-from cxr.training.train import PATIENTS, PREDICTIONS, predictions_of, write_table
+from cxr.training.tables import PATIENTS, PREDICTIONS, write_table
+from cxr.training.train import predictions_of
 
 # A checkpoint is judged as its author judged it, which is what this protocol is.
 PROTOCOL = "published"

@@ -112,6 +112,18 @@ class Study:
             for seed in self.config["seeds"]
         ]
 
+    def is_archived(self, place: str) -> bool:
+        """Return whether a run is taken from an archive of finished runs, and not trained here.
+
+        Args:
+            place: the run's name, ``runs/<protocol>/<experiment>/seed-<seed>``.
+        """
+        runs = self.config.get("runs", {"source": "training"})
+        here = runs.get("trained_here", [])
+        return runs["source"] == "archive" and not any(
+            fnmatch.fnmatchcase(place.removeprefix("runs/"), pattern) for pattern in here
+        )
+
     def run_places(self) -> list[str]:
         """The name of each of ``runs``, as ``cxr.study.layout`` has it."""
         return [place_of(*run) for run in self.runs()]

@@ -3,13 +3,17 @@
 import fnmatch
 import functools
 import re
+from pathlib import Path
 from typing import Any
 
 from cxr.study.arrays import arrays_of_protocol
 from cxr.study.config import Study, expanded
+from cxr.study.layout import place_of
 from cxr.study.protocols import merged
 from cxr.study.steps import is_fixed
 
+# Settings that say how a run is computed and not what: they change its numbers by no more than rounding.
+EXECUTION = ("device", "deterministic", "precision", "channels_last", "compile", "cached_features")
 # What a run takes of a GPU's memory where the config has no estimate for its backbone.
 GPU_MB = 8000
 
@@ -133,13 +137,28 @@ def uses_features(study: Study, experiment: str, protocol: str) -> bool:
     )
 
 
+def archive_of(study: Study) -> Path | None:
+    """The archive of finished runs that the config names, or None.
+
+    Raises:
+        InputError: its path names an environment variable that is not set.
+    """
+    file = study.config.get("runs", {}).get("file")
+    return None if file is None else expanded(file, f"config '{study.config['name']}': runs.file")
+
+
+def is_trained(study: Study, experiment: str, protocol: str) -> bool:
+    """Return whether any run of an experiment under a protocol is trained here, and not taken from an archive."""
+    return not all(study.is_archived(place_of(protocol, experiment, seed)) for seed in study.config["seeds"])
+
+
 def features(study: Study) -> list[tuple[str, str]]:
     """The features that runs train on: protocol and backbone of each."""
     found = (
         (protocol, pretrained_backbone(study, experiment, protocol) or "")
         for protocol in [*study.protocols, *study.flips]
         for experiment in study.experiments_under(protocol)
-        if uses_features(study, experiment, protocol)
+        if uses_features(study, experiment, protocol) and is_trained(study, experiment, protocol)
     )
     return list(dict.fromkeys(found))
 
@@ -149,7 +168,9 @@ def heads_on(study: Study, backbone: str, protocol: str) -> list[str]:
     return [
         name
         for name in study.experiments_under(protocol)
-        if uses_features(study, name, protocol) and pretrained_backbone(study, name, protocol) == backbone
+        if uses_features(study, name, protocol)
+        and is_trained(study, name, protocol)
+        and pretrained_backbone(study, name, protocol) == backbone
     ]
 
 

@@ -110,7 +110,7 @@ def test_learning_rate_falls_by_gamma_every_five_epochs(stage: dict[str, Any], t
     [("batch_mean", lambda right, of: np.mean(right / of)), ("sample_mean", lambda right, of: right.sum() / of.sum())],
 )
 def test_accuracy_rules(rule: str, expected: Callable[..., float]) -> None:
-    from cxr.training.train import _accuracy
+    from cxr.training.epochs import _accuracy
 
     right, of = np.array([9.0, 3.0]), np.array([10.0, 7.0])
     given = _accuracy(torch.from_numpy(right), torch.from_numpy(of), {"accuracy": rule})
@@ -177,7 +177,7 @@ def test_memory_that_does_not_suffice_says_what_to_lower(
     def full(*_: object, **__: object) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory")
 
-    monkeypatch.setattr("cxr.training.train.set_training_mode", full)
+    monkeypatch.setattr("cxr.training.epochs.set_training_mode", full)
     with pytest.raises(InputError, match="lower image_size") as caught:
         train(**stage, run=tmp_path / "run")
     assert str(tmp_path / "run") in str(caught.value)

@@ -1,6 +1,12 @@
 # What several rules name: the runs, and what a job that trains reads.
 RUN = f"{RESULTS}/training/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
 RUNS = [f"{RESULTS}/training/{place}" for place in study.run_places()]
+ARCHIVE = settings.archive_of(study)
+TAKEN = [
+    f"{RESULTS}/training/{place}"
+    for place in study.run_places()
+    if study.is_archived(place)
+]
 ARRAYS = [
     f"{RESULTS}/preprocessing/arrays/{name}.npy" for name in arrays.all_arrays(study)
 ]

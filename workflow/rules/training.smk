@@ -86,11 +86,12 @@ rule train:
         features=lambda wildcards, input: (
             f"--features {input.features}" if input.features else ""
         ),
+        archive=f"--archive {ARCHIVE}" if ARCHIVE else "",
         code=code_of("cxr.training.train"),
     shell:
         "python -m cxr --log {log} train --runs {params.runs:q} --manifest {input.manifest} --split {input.split}"
         " --preprocessing {input.preprocessing} --arrays {input.arrays} {params.weights} {params.features}"
-        " --threads {threads}"
+        " {params.archive} --threads {threads}"
 
 
 # Under a protocol with one choice flipped, a few experiments are run, each by a job of its own.
@@ -107,3 +108,30 @@ use rule train as train_ablation with:
     wildcard_constraints:
         protocol="[^/]+~[^/]+",
     priority: 0
+
+
+# Runs that the config takes from an archive of finished runs.
+rule take:
+    input:
+        archive=ARCHIVE or [],
+        manifest=rules.manifest.output.manifest,
+        split=expand(rules.split.output, protocol=[*study.protocols, *study.flips]),
+    output:
+        predictions=expand("{run}/predictions.csv", run=TAKEN),
+        history=expand("{run}/history.csv", run=TAKEN),
+        record=expand("{run}/run.json", run=TAKEN),
+    log:
+        f"{RESULTS}/logs/training/take.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/training/take.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.training.archive"),
+    shell:
+        f"python -m cxr --log {{log}} take --config {{params.config:q}} --results {RESULTS} --archive {{input.archive}}"
+
+
+ruleorder: take > train > train_ablation

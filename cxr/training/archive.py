@@ -1,0 +1,197 @@
+"""Finished runs in one zip file: results that others can build the paper from without training.
+
+An archive holds ``runs/<protocol>/<experiment>/seed-<seed>/`` with ``run.json``, ``history.csv`` and
+``predictions.csv`` of each run, no weights and no images, and ``SHA256SUMS``.
+"""
+
+import functools
+import hashlib
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from cxr.errors import InputError
+from cxr.files import sha256_of, write_json, written_whole
+from cxr.study import layout
+from cxr.study.config import Study
+from cxr.study.layout import run as run_folder
+from cxr.study.settings import EXECUTION, run_settings
+from cxr.training.tables import write_not_run
+
+SUMS = "SHA256SUMS"
+TABLES = ("history.csv", "predictions.csv")
+FILES = ("run.json", *TABLES)
+# The oldest date that a zip file can hold: equal runs make an equal archive.
+DATE = (1980, 1, 1, 0, 0, 0)
+JUDGED = ["path", "set", "label"]
+
+
+def write_archive(results: list[Path], archive: Path) -> None:
+    """Pack all finished runs of some results, those that could not be run included.
+
+    Args:
+        results: folders ``results/<config name>``; no two may hold a run of the same name.
+        archive: the zip file to write.
+
+    Raises:
+        InputError: there are no runs; a file of a run is missing, or is not the one that ``run.json`` was written for;
+            two folders hold the same run.
+    """
+    folders: dict[str, Path] = {}
+    for root in results:
+        for record in sorted(root.glob("training/runs/*/*/seed-*/run.json")):
+            place = record.parent.relative_to(root / "training").as_posix()
+            if place in folders:
+                raise InputError(f"{root} and {folders[place]} both hold {place}; name one of them.")
+            folders[place] = record.parent
+    if not folders:
+        raise InputError(f"{', '.join(map(str, results))} hold no finished runs; train some first.")
+    sums = []
+    with written_whole(archive) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as zipped:
+        for place, folder in sorted(folders.items()):
+            check_outputs(folder)
+            for name in FILES:
+                content = (folder / name).read_bytes()
+                zipped.writestr(zipfile.ZipInfo(f"{place}/{name}", DATE), content, zipfile.ZIP_DEFLATED)
+                sums.append(f"{sha(content)}  {place}/{name}\n")
+        zipped.writestr(zipfile.ZipInfo(SUMS, DATE), "".join(sums), zipfile.ZIP_DEFLATED)
+
+
+def check_outputs(folder: Path) -> None:
+    """Compare the tables of a run with the hashes in its ``run.json``.
+
+    Args:
+        folder: a run's folder. A record without hashes (of a run that was not run) is not compared.
+
+    Raises:
+        InputError: a table is missing, or was changed after the run.
+    """
+    record = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    for name, sha256 in record.get("outputs", {}).items():
+        if name not in TABLES:
+            continue
+        path = folder / name
+        again = f"restore it, or delete {folder} and train the run again"
+        if not path.exists():
+            raise InputError(f"{path} does not exist, but {folder / 'run.json'} says that it was written; {again}.")
+        if sha256_of(path) != sha256:
+            raise InputError(
+                f"{path} is not the file that the run wrote: its SHA-256 is not the one in {folder / 'run.json'}; "
+                f"{again}."
+            )
+
+
+def take_runs(config: dict[str, Any], results: Path, archive: Path) -> None:
+    """Unpack the runs that a config takes from an archive into the folders in which training would have written them.
+
+    A run that the archive does not hold is written as not run.
+
+    Args:
+        config: as ``workflow/schemas/config.schema.yaml`` describes it; its ``runs`` says which runs are taken.
+        results: ``results/<config name>``, with the manifest and the splits.
+        archive: of ``write_archive``.
+
+    Raises:
+        InputError: as ``take_run``.
+    """
+    study = Study.from_config(config)
+    for (protocol, experiment, seed), place in zip(study.runs(), study.run_places(), strict=True):
+        if study.is_archived(place):
+            folder, settings = run_folder(results, place), run_settings(study, experiment, protocol, seed)
+            if not take_run(archive, folder, settings, layout.manifest(results), layout.split(results, protocol)):
+                write_not_run(folder, settings, {"reason": f"{archive.name} holds no such run", "available": False})
+
+
+def take_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifest: Path, split: Path) -> bool:
+    """Unpack one run, and return whether the archive holds it.
+
+    ``run.json`` gets a key ``source``: ``kind`` (``archive``), ``archive`` (the file's name) and its ``sha256``.
+
+    Args:
+        archive: of ``write_archive``.
+        folder: where to write ``history.csv``, ``predictions.csv`` and ``run.json``.
+        settings: of ``run_settings``, which the archived run must have been made with; how it was computed (device,
+            precision, memory format) may differ.
+        manifest: ``manifest.csv``; the archived run must have been made from these images.
+        split: ``split.csv`` of the protocol; the archived run must have predicted these images.
+
+    Raises:
+        InputError: the archive is missing or damaged, or the run was made with other settings, images or sets.
+    """
+    place = "runs/" + "/".join(folder.parts[-3:])
+    content = _read(archive).get(place)
+    if content is None:
+        return False
+    record = json.loads(content["run.json"])
+    remedy = "change the config, or let the run be trained"
+    different = first_difference(settings, record["settings"])
+    if different:
+        raise InputError(f"{archive}: {place} was made with {different}; {remedy}.")
+    if record["status"] == "done":
+        if record["inputs"]["manifest"] != sha256_of(manifest):
+            raise InputError(f"{archive}: {place} was made from other images than {manifest} lists; {remedy}.")
+        predictions = pd.read_csv(io.BytesIO(content["predictions.csv"]))
+        rows = pd.read_csv(split).query("set != 'train'")
+        if predictions[JUDGED].to_numpy().tolist() != rows[JUDGED].to_numpy().tolist():
+            raise InputError(f"{archive}: {place} predicts other images than the sets of {split}; {remedy}.")
+    for name in TABLES:
+        with written_whole(folder / name) as part:
+            part.write_bytes(content[name])
+    source = {"kind": "archive", "archive": archive.name, "sha256": sha256_of(archive)}
+    write_json(folder / "run.json", record | {"source": source})
+    return True
+
+
+def first_difference(settings: Mapping[str, Any], used: Mapping[str, Any]) -> str | None:
+    """Return the first setting in which an archived run differs from what a config asks for, in words, or None.
+
+    Args:
+        settings: what the config asks for.
+        used: ``settings`` of ``run.json``.
+    """
+    for name in sorted({*settings, *used} - set(EXECUTION)):
+        if settings.get(name) != used.get(name):
+            return f"{name} {used.get(name)} and not {settings.get(name)}"
+    return None
+
+
+@functools.lru_cache(maxsize=4)
+def _read(archive: Path) -> dict[str, dict[str, bytes]]:
+    """The files of each run of an archive, after comparing them with its list of hashes."""
+    again = "restore it, or name another file as runs.file in the config"
+    found: dict[str, dict[str, bytes]] = {}
+    try:
+        with zipfile.ZipFile(archive) as zipped:
+            sums = dict(line.split("  ", 1)[::-1] for line in zipped.read(SUMS).decode().splitlines())
+            if set(sums) != set(zipped.namelist()) - {SUMS}:
+                raise InputError(f"{archive} holds other files than its list {SUMS} says; {again}.")
+            for name, sha256 in sums.items():
+                content = zipped.read(name)
+                if sha(content) != sha256:
+                    raise InputError(f"{archive}: {name} has another SHA-256 than {SUMS} says; {again}.")
+                place, _, file = name.rpartition("/")
+                found.setdefault(place, {})[file] = content
+    except FileNotFoundError:
+        raise InputError(f"{archive} does not exist; {again}.") from None
+    except (zipfile.BadZipFile, KeyError, ValueError, zlib.error) as error:
+        raise InputError(f"{archive} is a damaged zip file ({error}); {again}.") from None
+    for place, files in found.items():
+        absent = [name for name in FILES if name not in files]
+        if absent:
+            raise InputError(f"{archive}: {place} has no {absent[0]}; {again}.")
+        outputs = json.loads(files["run.json"]).get("outputs", {})
+        changed = [name for name in TABLES if outputs.get(name, sha(files[name])) != sha(files[name])]
+        if changed:
+            raise InputError(f"{archive}: {place}/{changed[0]} is not the file that the run wrote; {again}.")
+    return found
+
+
+def sha(content: bytes) -> str:
+    """Return the SHA-256 of some bytes as 64 hexadecimal digits."""
+    return hashlib.sha256(content).hexdigest()
