@@ -27,8 +27,8 @@ PROTOCOL = "published"
 def verify_checkpoint(checkpoint: Path, experiment: str, results: Path, record: Path, threads: int = 1) -> None:
     """Test a checkpoint of the author's on the published split, and compare the result with the printed one.
 
-    It runs on the CPU, as the study did. Images are normalised with the printed constants, since the network was trained
-    with these; the constants of other copies of the images may differ.
+    It runs on the CPU, as the study did. Images are normalised with the printed constants, with which the network was
+    trained; the constants of another copy of the images may differ.
 
     Args:
         checkpoint: a file of ``torch.save``: the whole network, or its state_dict.
