@@ -59,7 +59,7 @@ def saved(network: Any, path: Path) -> Path:
 
 def resnet(head: nn.Module, channels: int = 3) -> nn.Module:
     torch.manual_seed(5)
-    network = torchvision.models.resnet18()
+    network: nn.Module = torchvision.models.resnet18()
     if channels == 1:
         network.conv1 = nn.Conv2d(1, 64, kernel_size=7, stride=2, padding=3, bias=False)
     network.fc = head

@@ -18,7 +18,7 @@ from cxr.study.published import printed_row
 from cxr.study.settings import run_settings
 from cxr.study.steps import resize_of
 from cxr.training.checkpoint_predictions import predict_with_checkpoint
-from cxr.training.train import write_table
+from cxr.training.predictions import write_table
 
 # A checkpoint is judged as its author judged it, which is what this protocol is.
 PROTOCOL = "published"

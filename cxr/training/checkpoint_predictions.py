@@ -1,4 +1,4 @@
-"""Predict with a network that somebody else trained: the author's checkpoints on the validation and test images."""
+"""Predict with a network that somebody else trained."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,8 +9,8 @@ import torch
 
 from cxr.networks.checkpoint_loading import load_checkpoint
 from cxr.networks.precision import set_precision
+from cxr.training.predictions import predictions_of
 from cxr.training.sets import image_sets, members_of_sets, stored_images
-from cxr.training.train import PATIENTS, PREDICTIONS, predictions_of
 
 
 def predict_with_checkpoint(
@@ -22,19 +22,19 @@ def predict_with_checkpoint(
     normalisation: Mapping[str, float],
     threads: int = 1,
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """Return the predictions of a checkpoint on the CPU, as the study's were computed.
+    """Return the predictions of a checkpoint on the CPU, as the study computed its own.
 
     Args:
         checkpoint: as for ``load_checkpoint``.
-        settings: of ``Study.run_settings``, for the experiment that the checkpoint belongs to.
+        settings: of ``run_settings``, for the experiment that the checkpoint belongs to.
         manifest: ``manifest.csv``.
         split: ``split.csv``.
         array: the array of the images at the size of the evaluation transform.
-        normalisation: ``mean`` and ``std``, which the network was trained with.
+        normalisation: ``mean`` and ``std`` that the network was trained with.
         threads: CPU threads.
 
     Returns:
-        The columns of ``predictions.csv`` for all images but the training set's; and the facts of ``load_checkpoint``.
+        The table of ``predictions_of``, and the facts of ``load_checkpoint``.
 
     Raises:
         InputError: as ``load_checkpoint``.
@@ -46,5 +46,4 @@ def predict_with_checkpoint(
     members = members_of_sets(settings, cohort, pd.read_csv(split))
     arrays = stored_images((array,), torch.device("cpu"))
     sets = image_sets(settings, members, cohort, {"normalisation": normalisation}, arrays)
-    tables = [predictions_of(network, images, name, settings) for name, images in sets.items() if name != "train"]
-    return pd.concat(tables).merge(cohort[PATIENTS], on="path")[PREDICTIONS], facts
+    return predictions_of(network, sets, settings, cohort), facts

@@ -5,7 +5,6 @@ import logging
 import math
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from cxr.networks.precision import forward, in_format, set_precision
 from cxr.networks.weights import load_weights
 from cxr.progress import clock
 from cxr.provenance import peak_memory_mib, provenance
-from cxr.training.batches import Batches, ImageSet, generator_for
+from cxr.training.batches import NETWORK, TRAINING, VALIDATION, Batches, ImageSet, generator_for
 from cxr.training.features import read_features
-from cxr.training.recomputation import recomputed, return_freed_memory
+from cxr.training.predictions import PREDICTIONS, predictions_of, write_table
 from cxr.training.selection import best_epoch
 from cxr.training.sets import feature_sets, image_sets, members_of_sets, stored_images
 
@@ -33,9 +32,6 @@ log = logging.getLogger(__name__)
 STATE = "unfinished.pt"
 OUTPUTS = ("history.csv", "predictions.csv", "checkpoint.pt")
 HISTORY = ["epoch", "learning_rate", "train_loss", "train_accuracy", "val_loss", "val_accuracy"]
-PATIENTS = ["path", "patient_coarse", "patient_fine"]
-PREDICTIONS = ["path", "set", "label", "patient_coarse", "patient_fine", "probability", "predicted"]
-TRAINING, VALIDATION, NETWORK = range(3)
 
 
 def train(
@@ -108,12 +104,8 @@ def train(
                 f"{settings['image_size']} px; let fewer runs share the GPU, or lower image_size in the config."
             ) from None
         trained.load_state_dict(fitted["best_weights"])
-        return_freed_memory()
-        predictions = [
-            predictions_of(trained, images, name, settings) for name, images in sets.items() if name != "train"
-        ]
         write_table(folder / "history.csv", pd.DataFrame(fitted["history"]))
-        write_table(folder / "predictions.csv", pd.concat(predictions).merge(cohort[PATIENTS], on="path")[PREDICTIONS])
+        write_table(folder / "predictions.csv", predictions_of(trained, sets, settings, cohort))
         _save({name: value.cpu() for name, value in network.state_dict().items()}, folder / "checkpoint.pt")
         write_json(
             folder / "run.json",
@@ -147,12 +139,6 @@ def _write_not_run(folder: Path, settings: Mapping[str, Any], facts: Mapping[str
     _save({}, folder / "checkpoint.pt")
     record = {"status": "not run", "reason": facts["reason"], "settings": settings, "weights": facts}
     write_json(folder / "run.json", record)
-
-
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    with written_whole(path) as part:
-        # Nine significant digits give every float32 back exactly.
-        table.to_csv(part, index=False, float_format="%.9g")
 
 
 def _image_sets(
@@ -190,7 +176,6 @@ def _fit(
         state = {"history": [], "epoch_seconds": []}
     for epoch in range(len(state["history"]) + 1, settings["epochs"] + 1):
         begun = time.monotonic()
-        return_freed_memory()
         # Dropout draws from torch's global generators.
         torch.manual_seed(generator_for(seed, epoch, NETWORK).initial_seed())
         rate = optimizer.param_groups[0]["lr"]
@@ -250,16 +235,13 @@ def train_epoch(
     set_training_mode(network, settings["fixed_batch_norm"])
     batches = images.batches(settings["batch_size"], generator_for(settings["seed"], epoch, TRAINING), shuffle=True)
     outcomes = []
-    # A GPU's memory is for the batch; on a CPU it is the machine's, and page faults cost more than the computation.
-    spare = images.device.type == "cpu" and not settings.get("compile")
-    with recomputed(network) if spare else nullcontext():
-        for batch, labels in batches:
-            optimizer.zero_grad()
-            logits = forward(network, batch, settings)
-            loss = nn.functional.cross_entropy(logits, labels)
-            loss.backward()
-            optimizer.step()
-            outcomes.append(_outcome(logits, labels, loss))
+    for batch, labels in batches:
+        optimizer.zero_grad()
+        logits = forward(network, batch, settings)
+        loss = nn.functional.cross_entropy(logits, labels)
+        loss.backward()
+        optimizer.step()
+        outcomes.append(_outcome(logits, labels, loss))
     losses, correct, counts = torch.stack(outcomes).cpu().unbind(1)
     if not losses.isfinite().all():
         first = int((~losses.isfinite()).nonzero()[0])
@@ -293,23 +275,6 @@ def _accuracy(correct: Tensor, counts: Tensor, settings: Mapping[str, Any]) -> f
     if settings["accuracy"] == "batch_mean":
         return float((correct / counts).mean())
     return float(correct.sum() / counts.sum())
-
-
-@torch.no_grad()
-def predictions_of(network: nn.Module, images: Batches, name: str, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Probability of PNEUMONIA and the class with the largest logit, for every image in the split's order."""
-    network.eval()
-    batches = images.batches(64, generator_for(0, 0, VALIDATION), shuffle=False)
-    logits = torch.cat([forward(network, batch, settings).cpu() for batch, _ in batches])
-    return pd.DataFrame(
-        {
-            "path": images.paths,
-            "set": name,
-            "label": images.labels,
-            "probability": logits.softmax(1)[:, 1].numpy(),
-            "predicted": logits.argmax(1).numpy(),
-        }
-    )
 
 
 def _name(settings: Mapping[str, Any]) -> str:
