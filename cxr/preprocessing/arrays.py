@@ -7,7 +7,6 @@ near white. Images that have the wanted size already are stored exactly. Row i o
 
 import logging
 import math
-import mmap
 import os
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -74,13 +73,18 @@ def open_array(path: Path) -> npt.NDArray[np.int16]:
 
 
 def read_rows(array: npt.NDArray[np.int16], rows: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.int16]:
-    """Return a copy of some rows of an array, mapped or not; what was read leaves this process's memory.
+    """Return a copy of some rows of an array, shape (len(rows), size, size).
 
-    The system keeps it as long as it has room: to read it again costs no access to the disk.
+    The rows of a mapped array are read through a second map, which is closed at once: what is read through a map counts
+    to the memory of the process until the map is closed.
+
+    Args:
+        array: of ``open_array``, or in memory.
+        rows: indices.
     """
+    if isinstance(array, np.memmap) and array.filename is not None:
+        array = open_array(Path(array.filename))
     copy: npt.NDArray[np.int16] = array[rows]
-    if isinstance(array, np.memmap) and hasattr(mmap, "MADV_DONTNEED"):
-        array._mmap.madvise(mmap.MADV_DONTNEED)  # type: ignore[attr-defined]
     return copy
 
 

@@ -1,4 +1,4 @@
-"""Where a checkpoint of the author's comes from: an address or a file of the user's, whose hash must not change."""
+"""Fetch a checkpoint of the author's from an address or a file, and refuse it when its hash changes."""
 
 import hashlib
 import shutil
@@ -15,14 +15,14 @@ from cxr.study.config import expanded
 
 
 def provide_checkpoint(settings: dict[str, Any], checkpoint: Path, source: Path) -> None:
-    """Copy a checkpoint to its place, after a download if need be, and check its hash.
+    """Copy a checkpoint to its place, download it first where the config gives an address, and check its hash.
 
-    Nobody has published hashes of the author's files. So the SHA-256 is recorded at first use, in a JSON file in the
-    cache that downloads are kept in, and every later use is compared with it, unless the config gives one.
+    The author published no hashes. So the SHA-256 is recorded at first use, in a JSON file in the cache of downloads,
+    and later uses are compared with it. A hash in the config is compared from the first use on.
 
     Args:
         settings: ``url`` (http or https) or ``file``, and perhaps ``sha256``.
-        checkpoint: the copy to write. It is not read but for its hash: see ``cxr.networks.unpickling``.
+        checkpoint: the copy to write. Only its hash is computed; ``cxr.networks.checkpoint_files`` reads it.
         source: JSON to write: ``origin`` (the address or path), ``sha256``, ``bytes``.
 
     Raises:

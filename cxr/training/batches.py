@@ -18,6 +18,8 @@ from cxr.study.steps import Steps, draws_of, resize_of
 
 # Transforms run on so many images at once: many enough for time not to go in launches, few enough for a cache
 CHUNK = 120
+# What random numbers are drawn for.
+TRAINING, VALIDATION, NETWORK = range(3)
 
 
 class Batches(ABC):
@@ -132,6 +134,6 @@ class FeatureSet(Batches):
 
 
 def generator_for(seed: int, epoch: int, purpose: int) -> torch.Generator:
-    """Return a CPU generator for one purpose (0 training, 1 validation, 2 network) in one epoch of one run."""
+    """Return a CPU generator for one purpose (``TRAINING``, ``VALIDATION`` or ``NETWORK``) in one epoch of one run."""
     words = np.random.SeedSequence([seed, epoch, purpose]).generate_state(2, np.uint32)
     return torch.Generator().manual_seed(int(words[0]) << 32 | int(words[1]))

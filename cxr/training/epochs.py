@@ -4,7 +4,6 @@ import json
 import logging
 import time
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,10 @@ from cxr.files import written_whole
 from cxr.networks.architectures import set_training_mode
 from cxr.networks.precision import forward
 from cxr.progress import clock
-from cxr.training.batches import Batches, generator_for
-from cxr.training.recomputation import recomputed, return_freed_memory
+from cxr.training.batches import NETWORK, TRAINING, VALIDATION, Batches, generator_for
 from cxr.training.selection import best_epoch
 
 log = logging.getLogger(__name__)
-
-# What the random numbers of an epoch are drawn for.
-TRAINING, VALIDATION, NETWORK = range(3)
 
 
 def fit(
@@ -50,7 +45,6 @@ def fit(
         state = {"history": [], "epoch_seconds": []}
     for epoch in range(len(state["history"]) + 1, settings["epochs"] + 1):
         begun = time.monotonic()
-        return_freed_memory()
         # Dropout draws from torch's global generators.
         torch.manual_seed(generator_for(seed, epoch, NETWORK).initial_seed())
         rate = optimizer.param_groups[0]["lr"]
@@ -111,16 +105,13 @@ def train_epoch(
     set_training_mode(network, settings["fixed_batch_norm"])
     batches = images.batches(settings["batch_size"], generator_for(settings["seed"], epoch, TRAINING), shuffle=True)
     outcomes = []
-    # A GPU's memory is for the batch; on a CPU it is the machine's, and page faults cost more than the computation.
-    spare = images.device.type == "cpu" and not settings.get("compile")
-    with recomputed(network) if spare else nullcontext():
-        for batch, labels in batches:
-            optimizer.zero_grad()
-            logits = forward(network, batch, settings)
-            loss = nn.functional.cross_entropy(logits, labels)
-            loss.backward()
-            optimizer.step()
-            outcomes.append(_outcome(logits, labels, loss))
+    for batch, labels in batches:
+        optimizer.zero_grad()
+        logits = forward(network, batch, settings)
+        loss = nn.functional.cross_entropy(logits, labels)
+        loss.backward()
+        optimizer.step()
+        outcomes.append(_outcome(logits, labels, loss))
     losses, correct, counts = torch.stack(outcomes).cpu().unbind(1)
     if not losses.isfinite().all():
         first = int((~losses.isfinite()).nonzero()[0])

@@ -9,21 +9,20 @@ from typing import Any
 
 import pandas as pd
 import torch
-from torch import nn
 
 from cxr.errors import InputError
 from cxr.files import read_json, sha256_of, write_json
 from cxr.networks.architectures import accelerator, build_model, parameter_counts
-from cxr.networks.precision import forward, in_format, set_precision
+from cxr.networks.precision import in_format, set_precision
 from cxr.networks.weights import load_weights
 from cxr.provenance import peak_memory_mib, provenance
 from cxr.training.archive import take_run
-from cxr.training.batches import Batches, ImageSet, generator_for
-from cxr.training.epochs import VALIDATION, fit, name_of, save
+from cxr.training.batches import Batches, ImageSet
+from cxr.training.epochs import fit, name_of, save
 from cxr.training.features import read_features
-from cxr.training.recomputation import return_freed_memory
+from cxr.training.predictions import predictions_of
 from cxr.training.sets import feature_sets, image_sets, members_of_sets, stored_images
-from cxr.training.tables import PATIENTS, PREDICTIONS, write_not_run, write_table
+from cxr.training.tables import write_not_run, write_table
 
 log = logging.getLogger(__name__)
 
@@ -105,12 +104,8 @@ def train(
                 f"{settings['image_size']} px; let fewer runs share the GPU, or lower image_size in the config."
             ) from None
         trained.load_state_dict(fitted["best_weights"])
-        return_freed_memory()
-        predictions = [
-            predictions_of(trained, images, name, settings) for name, images in sets.items() if name != "train"
-        ]
         write_table(folder / "history.csv", pd.DataFrame(fitted["history"]))
-        write_table(folder / "predictions.csv", pd.concat(predictions).merge(cohort[PATIENTS], on="path")[PREDICTIONS])
+        write_table(folder / "predictions.csv", predictions_of(trained, sets, settings, cohort))
         save({name: value.cpu() for name, value in network.state_dict().items()}, folder / "checkpoint.pt")
         write_json(
             folder / "run.json",
@@ -148,23 +143,6 @@ def _image_sets(
 ) -> dict[str, ImageSet]:
     members = members_of_sets(settings, manifest, split)
     return image_sets(settings, members, manifest, preprocessing, stored_images(tuple(arrays), device))
-
-
-@torch.no_grad()
-def predictions_of(network: nn.Module, images: Batches, name: str, settings: Mapping[str, Any]) -> pd.DataFrame:
-    """Probability of PNEUMONIA and the class with the largest logit, for every image in the split's order."""
-    network.eval()
-    batches = images.batches(64, generator_for(0, 0, VALIDATION), shuffle=False)
-    logits = torch.cat([forward(network, batch, settings).cpu() for batch, _ in batches])
-    return pd.DataFrame(
-        {
-            "path": images.paths,
-            "set": name,
-            "label": images.labels,
-            "probability": logits.softmax(1)[:, 1].numpy(),
-            "predicted": logits.argmax(1).numpy(),
-        }
-    )
 
 
 def _device_facts(device: torch.device, threads: int) -> dict[str, Any]:

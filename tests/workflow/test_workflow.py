@@ -76,7 +76,7 @@ def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
     splits = [block for block in blocks if block.startswith("split:") and "~" not in block.partition("output:")[2]]
     assert len(trains) == 330 and len(splits) == 3
     for block in trains:
-        assert "slurm_partition=gpu" in block and "mem_mb=4000" in block and "runtime=240" in block and "gpu=1" in block
+        assert "slurm_partition=gpu" in block and "mem_mb=6500" in block and "runtime=240" in block and "gpu=1" in block
     for block in splits:
         assert "slurm_partition=cpu" in block and "gpu=" not in block
     on_gpus = [block for block in blocks if "gpu=1" in block]

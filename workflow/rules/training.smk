@@ -76,7 +76,7 @@ rule train:
         gpu_mb=lambda wildcards: max(
             settings.gpu_mb(study, name) for name in experiments_of(wildcards)
         ),
-        mem_mb=4000,
+        mem_mb=6500,
         runtime=240,
     params:
         runs=lambda wildcards: json.dumps(runs_of(wildcards)),
