@@ -1,4 +1,4 @@
-"""How far a long stage has come: how many a second, and how much time is left."""
+"""Log how far a long stage has come."""
 
 import logging
 import time
@@ -10,42 +10,35 @@ log = logging.getLogger(__name__)
 
 
 def progress(items: Iterable[T], total: int, unit: str, label: str, every: float = 10.0) -> Iterator[T]:
-    """Yield the items, and log a line every ``every`` seconds and at the end.
+    """Yield the items, and log the rate and the time left every ``every`` seconds and at the end.
 
-    Lines rather than a bar: several stages run at once and share one terminal, and logs keep them.
+    tqdm draws a bar that overwrites itself, which neither log files nor stages that share one terminal can show; so
+    this logs lines.
 
     Args:
-        items: what is worked on.
-        total: how many there are.
-        unit: their name, such as ``images``.
-        label: what is done with them.
+        items: what the caller iterates over.
+        total: number of items.
+        unit: what the items are, such as ``images``.
+        label: name of the work, which begins each line.
         every: seconds between two lines.
     """
-    start = spoke = time.monotonic()
+    start = logged = time.monotonic()
     done = 0
     for item in items:
         yield item
         done += 1
         now = time.monotonic()
-        if now - spoke >= every and done < total:
+        if now - logged >= every and done < total:
             rate = done / (now - start)
-            log.info(
-                "%s: %d of %d %s, %.0f %s/s, %s left",
-                label,
-                done,
-                total,
-                unit,
-                rate,
-                unit,
-                clock((total - done) / rate),
-            )
-            spoke = now
+            left = clock((total - done) / rate)
+            log.info("%s: %d of %d %s, %.0f %s/s, %s left", label, done, total, unit, rate, unit, left)
+            logged = now
     seconds = time.monotonic() - start
     log.info("%s: %d %s in %s, %.0f %s/s", label, done, unit, clock(seconds), done / max(seconds, 1e-9), unit)
 
 
 def clock(seconds: float) -> str:
-    """Return a duration as people say it: ``41 s``, ``3 min 20 s``, ``2 h 05 min``."""
+    """Return a duration as text: ``41 s``, ``3 min 20 s``, ``2 h 05 min``."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"

@@ -1,8 +1,8 @@
-"""The X-rays that the project carries: all 5,856 of the data set, reduced to 80 px, in one zip file.
+"""The embedded images: all 5,856 X-rays of the data set, reduced to 80 px, in one zip file of the repository.
 
-Source of the images: Kermany, Zhang, Goldbaum, doi:10.17632/rscbjbr9sj, CC BY 4.0. At 64 px, the size of the demo, the
-study's transform T4 begins at 1.25 x 64 = 80 px, so that nothing larger is needed. ``paper/data/README.md`` says how
-the file was made.
+Source of the images: Kermany, Zhang, Goldbaum, doi:10.17632/rscbjbr9sj, CC BY 4.0. The demo works at
+64 px, for which the study's transform T4 starts from 1.25 x 64 = 80 px. ``paper/data/README.md`` says how the file was
+made.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ from cxr.progress import progress
 ARCHIVE = REPOSITORY / "paper" / "data" / "chest_xray_80.zip"
 SUMS = "SHA256SUMS"
 DESCRIPTION = {"title": "Chest X-Ray Images (Pneumonia), reduced to 80 px"} | DATA_SET
-# The oldest date that a zip file can hold: equal images make an equal archive.
+# A fixed date, the oldest that a zip file can hold, so that equal images give an equal archive.
 DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -41,9 +41,9 @@ def provide(settings: Mapping[str, Any], folder: Path, threads: int) -> Path:
 def write_embedded(folder: Path, archive: Path, size: int = 80) -> None:
     """Write the zip file of reduced images that ``unpack_embedded`` reads.
 
-    Each image is made grey by PIL's luma weights, resized by PIL's bilinear filter (anti-aliased, the aspect ratio not
-    kept), and stored as a PNG of 8 bits under its own name with the suffix ``.png``. ``SHA256SUMS`` lists the SHA-256
-    of every file, as ``sha256sum --check`` reads it.
+    Each image is converted to grey with PIL's luma weights, resized to a square with PIL's bilinear filter (which is
+    anti-aliased), and stored as an 8-bit PNG under its own name with the suffix ``.png``. ``SHA256SUMS`` lists the
+    SHA-256 of every file in the format of ``sha256sum --check``.
 
     Args:
         folder: holds ``train/``, ``val/`` and ``test/``, each with ``NORMAL/`` and ``PNEUMONIA/``.
@@ -51,7 +51,7 @@ def write_embedded(folder: Path, archive: Path, size: int = 80) -> None:
         size: side length in pixels.
 
     Raises:
-        InputError: the folder's layout is another one (as ``list_images``).
+        InputError: as ``list_images``.
     """
     paths = list_images(folder)
     sums = []
@@ -68,14 +68,14 @@ def write_embedded(folder: Path, archive: Path, size: int = 80) -> None:
 
 
 def unpack_embedded(folder: Path, archive: Path = ARCHIVE) -> None:
-    """Unpack the images into a new folder, whole or not at all; a folder that is there already is replaced.
+    """Unpack the images into a folder, completely or not at all; an existing folder is replaced.
 
     Args:
         folder: will hold ``train/``, ``val/`` and ``test/``, each with ``NORMAL/`` and ``PNEUMONIA/``.
-        archive: of ``write_embedded``.
+        archive: a zip file made by ``write_embedded``.
 
     Raises:
-        InputError: the archive is missing or damaged, or holds other files than its list says.
+        InputError: the archive is missing or damaged, or holds other files than ``SHA256SUMS`` lists.
     """
     again = "restore it with git checkout"
     with folder_written_whole(folder) as part:
@@ -83,12 +83,12 @@ def unpack_embedded(folder: Path, archive: Path = ARCHIVE) -> None:
             with zipfile.ZipFile(archive) as zipped:
                 listed = [line.split("  ", 1) for line in zipped.read(SUMS).decode().splitlines()]
                 if sorted(name for _, name in listed) != sorted(set(zipped.namelist()) - {SUMS}):
-                    raise InputError(f"{archive} holds other files than its list {SUMS} says; {again}.")
+                    raise InputError(f"{archive} holds other files than {SUMS} lists; {again}.")
                 for sha256, name in progress(listed, len(listed), "files", "unpack"):
                     content = zipped.read(name)
                     if hashlib.sha256(content).hexdigest() != sha256:
-                        raise InputError(f"{archive}: {name} has another SHA-256 than {SUMS} says; {again}.")
-                    # extract, and not a path of our own, since it keeps names inside the folder.
+                        raise InputError(f"{archive}: {name} does not have the SHA-256 that {SUMS} lists; {again}.")
+                    # ZipFile.extract never writes outside the folder, whatever the name is.
                     zipped.extract(name, part)
         except FileNotFoundError as error:
             raise InputError(f"{error.filename} does not exist; {again}.") from None

@@ -100,8 +100,8 @@ def altered(kind: str, good: Path, path: Path) -> None:
     [
         ("truncated", "is a damaged zip file"),
         ("absent", "does not exist; restore it"),
-        ("other pixels", "test/NORMAL/IM-0001-0001.png has another SHA-256"),
-        ("lost", "holds other files than its list"),
+        ("other pixels", "test/NORMAL/IM-0001-0001.png does not have the SHA-256"),
+        ("lost", "holds other files than SHA256SUMS lists"),
     ],
 )
 def test_a_faulty_archive_is_refused_and_the_folder_stays(kind: str, words: str, tmp_path: Path) -> None:

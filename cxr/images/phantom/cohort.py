@@ -50,19 +50,19 @@ def provide(settings: Mapping[str, Any], folder: Path, threads: int) -> Path:
 def draw_cohort(folder: Path, *, seed: int, counts: Counts, scale: float = 1 / 7, workers: int = 1) -> None:
     """Draw a cohort of phantom radiographs in Kaggle's layout.
 
-    The folder appears whole or not at all; what stood there stays until then. The same arguments give the same bytes,
-    however many workers there are.
+    The folder is written completely or not at all, and replaces an earlier cohort of phantoms only when it is complete.
+    The same arguments give the same bytes, whatever the processor and the number of workers.
 
     Args:
-        folder: to be made; it will hold ``train/``, ``val/``, ``test/``, each with ``NORMAL/`` and ``PNEUMONIA/``, and
+        folder: will hold ``train/``, ``val/``, ``test/``, each with ``NORMAL/`` and ``PNEUMONIA/``, and
             ``PHANTOM.txt``.
-        seed: of all random numbers, >= 0.
+        seed: seed of all random numbers, >= 0.
         counts: number of images by split and class, as ``{"train": {"NORMAL": 250, "PNEUMONIA": 600}, ...}``.
         scale: size of the drawings relative to the real originals, which are 400 to 2,900 px wide.
-        workers: processes that draw.
+        workers: number of processes.
 
     Raises:
-        InputError: ``folder`` exists and is no cohort of phantoms, so that drawing would destroy somebody's data.
+        InputError: ``folder`` exists and is no cohort of phantoms; to replace it could destroy somebody's data.
     """
     if folder.exists() and not (folder / NOTICE).is_file():
         raise InputError(f"{folder} exists and holds no {NOTICE}, so it may be real data; choose another folder.")
@@ -90,18 +90,18 @@ def _write(folder: Path, seed: int, scale: float, image: Radiograph) -> None:
 
 @contextmanager
 def _mapping(workers: int) -> Iterator[Callable[..., Iterator[None]]]:
-    """Yield a ``map`` that spreads its calls over processes."""
+    """Yield a function like ``map`` that distributes its calls over processes."""
     if workers == 1:
         yield map
     else:
-        # Spawned, since the caller may hold threads, with which forking does not go together.
+        # Spawned rather than forked, since the caller may have threads.
         spawn = multiprocessing.get_context("spawn")
         with ProcessPoolExecutor(workers, mp_context=spawn, initializer=_end_with_parent) as pool:
             yield partial(pool.map, chunksize=8)
 
 
 def _end_with_parent() -> None:
-    """Let a worker end when the main process is killed; it would wait for ever."""
+    """End this worker when the main process is killed; it would otherwise wait for ever."""
 
     def watch() -> None:
         parent = multiprocessing.parent_process()

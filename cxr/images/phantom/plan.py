@@ -1,4 +1,4 @@
-"""Which images a cohort of phantoms has: names, patients, findings and duplicates, as in the real set."""
+"""The list of images in a cohort of phantoms: names, patients, findings and duplicates as in the real set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -17,8 +17,8 @@ class Radiograph:
 
     Attributes:
         path: relative to the cohort's folder, POSIX.
-        patient: number of the patient, which decides anatomy and disease.
-        view: number of the exposure, which decides all else; exact duplicates share it.
+        patient: number of the patient, which determines anatomy and disease.
+        view: number of the exposure, which determines everything else; exact duplicates have the same number.
         finding: ``none``, ``bacteria`` or ``virus``.
         colour: whether the JPEG is RGB.
     """
@@ -32,12 +32,12 @@ class Radiograph:
 
 @dataclass(frozen=True)
 class _Block:
-    """Patients whose numbers follow each other, all in one split."""
+    """Patients with consecutive numbers, all in one split."""
 
     split: str
     share: float  # of the images of this split and class
     again: float  # probability that a patient has one more image
-    gap: float  # mean count of numbers left out before each patient
+    gap: float  # mean number of numbers left out before each patient
 
 
 # The real numberings in their order: bacterial patients 1 to 77 are in train, 78 to 175 in test, then train and val;
@@ -103,9 +103,9 @@ def plan_cohort(seed: int, counts: Counts) -> list[Radiograph]:
 
 
 def _trials(random: np.random.Generator, again: float) -> int:
-    """Draw a geometric number: 1 and one more as long as chance ``again`` allows.
+    """Draw the number of trials until one fails, if each succeeds with probability ``again``.
 
-    numpy's own would take logarithms, whose last bits differ from one C library to the next.
+    ``Generator.geometric`` may compute logarithms, whose last bits depend on the C library.
     """
     trials = 1
     while random.random() < again:

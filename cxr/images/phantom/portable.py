@@ -26,7 +26,7 @@ def exponential(x: Plane) -> Plane:
 
 
 def bell(x: Plane) -> Plane:
-    """Return e**(-x**2) as ``exponential`` has it: 1 in the middle, 0 far away."""
+    """Return e**(-x**2), computed by ``exponential``."""
     return exponential(-x * x)
 
 
@@ -37,20 +37,20 @@ def length(x: Plane, y: Plane) -> Plane:
 
 
 def fraction(x: Plane) -> Plane:
-    """Return what is left of ``x`` above the next lower integer, in [0, 1)."""
+    """Return ``x`` minus the largest integer that is not above it, in [0, 1)."""
     rest: Plane = x - np.floor(x)
     return rest
 
 
 def wave(turns: Plane) -> Plane:
-    """Return a sine made of parabolas, which is within 0.06 of sin(2 pi turns)."""
+    """Return a parabolic approximation of sin(2 pi turns), with an error of at most 0.06."""
     half = 2 * fraction(turns) - 1
     sine: Plane = 4 * half * (np.abs(half) - 1)
     return sine
 
 
 def quarter_turns(x: Plane, y: Plane) -> Plane:
-    """Return the direction of vectors: 0 along x, 1 along y, 2 and -2 against x; linear along the unit diamond."""
+    """Return the angle of vectors from the x axis, in quarter turns, -2 to 2, with an error of at most 0.1."""
     ahead = y / (np.abs(x) + np.abs(y) + 1e-6)
     direction: Plane = np.where(x > 0, ahead, np.where(y > 0, 2 - ahead, -2 - ahead))
     return direction
@@ -91,7 +91,7 @@ def noise(random: np.random.Generator, shape: tuple[int, int]) -> Plane:
 
 
 def blurred(plane: Plane, deviation: float) -> Plane:
-    """Blur nearly as a Gaussian filter, by moving a part of each pixel to its four neighbours again and again.
+    """Approximate a Gaussian filter by repeatedly moving a part of each pixel to its four neighbours.
 
     Args:
         plane: shape (H, W); its edge pixels are repeated beyond it.
