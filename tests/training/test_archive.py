@@ -1,0 +1,176 @@
+"""Finished runs in one file: packed, taken, and refused where they do not fit."""
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from cxr.errors import InputError
+from cxr.files import read_json, sha256_of, write_json
+from cxr.preprocessing.split import write_split
+from cxr.study import layout
+from cxr.study.config import Study
+from cxr.study.settings import run_settings, split_settings
+from cxr.training.archive import SUMS, check_outputs, take_runs, write_archive
+from cxr.training.tables import HISTORY, write_not_run
+
+CONFIG: dict[str, Any] = {
+    "name": "x",
+    "data": {"source": "folder", "folder": "."},
+    "device": "cpu",
+    "image_size": 32,
+    "protocols": ["published"],
+    "experiments": ["custom", "custom-T1"],
+    "seeds": [1, 2],
+}
+TAKING = CONFIG | {"runs": {"source": "archive", "file": "runs.zip", "trained_here": ["published/custom/seed-2"]}}
+CUSTOM, T1 = "runs/published/custom/seed-1", "runs/published/custom-T1/seed-1"
+
+
+@pytest.fixture
+def trained(tmp_path: Path, make_cohort: Callable[..., tuple[Path, Path]]) -> Path:
+    """Results with a finished run of one experiment, and one that was not run, both with seed 1."""
+    results, study = tmp_path / "trained", Study.from_config(CONFIG)
+    manifest, _ = make_cohort()
+    layout.manifest(results).parent.mkdir(parents=True)
+    layout.manifest(results).write_bytes(manifest.read_bytes())
+    write_split(manifest, split_settings(study, "published"), layout.split(results, "published"))
+    rows = pd.read_csv(layout.split(results, "published")).query("set != 'train'")
+    folder = layout.run(results, CUSTOM)
+    folder.mkdir(parents=True)
+    rows = rows.merge(pd.read_csv(manifest)[["path", "patient_coarse", "patient_fine"]], on="path")
+    rows.assign(probability=0.75, predicted=1).to_csv(folder / "predictions.csv", index=False)
+    pd.DataFrame([[1, 0.001, 0.5, 0.8, 0.4, 0.9]], columns=HISTORY).to_csv(folder / "history.csv", index=False)
+    record = {
+        "status": "done",
+        "settings": run_settings(study, "custom", "published", 1),
+        "outputs": {name: sha256_of(folder / name) for name in ("history.csv", "predictions.csv")},
+        "inputs": {"manifest": sha256_of(manifest)},
+    }
+    write_json(folder / "run.json", record)
+    write_not_run(layout.run(results, T1), run_settings(study, "custom-T1", "published", 1), {"reason": "no weights"})
+    return results
+
+
+@pytest.fixture
+def taking(trained: Path, tmp_path: Path) -> Path:
+    """Other results of the same images, without runs, and the archive ``runs.zip`` beside them."""
+    write_archive([trained], tmp_path / "runs.zip")
+    results = tmp_path / "taking"
+    for path in (layout.manifest(trained), layout.split(trained, "published")):
+        copy = results / path.relative_to(trained)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        copy.write_bytes(path.read_bytes())
+    return results
+
+
+def take(results: Path, **changes: Any) -> None:
+    take_runs(TAKING | changes, results, results.parent / "runs.zip")
+
+
+def test_runs_are_taken_as_they_were_and_say_where_they_come_from(trained: Path, taking: Path) -> None:
+    take(taking)
+    for name in ("history.csv", "predictions.csv"):
+        before, after = (layout.run(results, CUSTOM) / name for results in (trained, taking))
+        assert before.read_bytes() == after.read_bytes()
+    record = read_json(layout.run(taking, CUSTOM) / "run.json")
+    source = {"kind": "archive", "archive": "runs.zip", "sha256": sha256_of(taking.parent / "runs.zip")}
+    assert record == read_json(layout.run(trained, CUSTOM) / "run.json") | {"source": source}
+    check_outputs(layout.run(taking, CUSTOM))
+
+
+def test_what_was_not_run_or_is_not_there_says_so_and_what_is_trained_here_is_left_alone(taking: Path) -> None:
+    take(taking)
+    assert read_json(layout.run(taking, T1) / "run.json")["reason"] == "no weights"
+    absent = layout.run(taking, "runs/published/custom-T1/seed-2")
+    assert read_json(absent / "run.json")["reason"] == "runs.zip holds no such run"
+    assert pd.read_csv(absent / "predictions.csv").empty
+    assert not layout.run(taking, "runs/published/custom/seed-2").exists()
+
+
+def test_how_a_run_is_computed_may_differ_and_what_it_is_may_not(taking: Path) -> None:
+    take(taking, device="cuda", channels_last=True, precision="bfloat16")
+    with pytest.raises(InputError, match=r"custom/seed-1 was made with image_size 32 and not 48; change the config"):
+        take(taking, image_size=48)
+    with pytest.raises(InputError, match="was made with epochs 25 and not 3"):
+        take(taking, limits=[{"experiments": ["custom"], "epochs": 3}])
+
+
+def test_runs_of_other_images_or_other_sets_are_refused_and_nothing_is_written(taking: Path) -> None:
+    split = layout.split(taking, "published")
+    split.write_text(split.read_text().replace(",test,", ",validation,", 1))
+    with pytest.raises(InputError, match="predicts other images than the sets of"):
+        take(taking)
+    manifest = layout.manifest(taking)
+    manifest.write_text(manifest.read_text() + "\n")
+    with pytest.raises(InputError, match="was made from other images than"):
+        take(taking)
+    assert not (taking / "training").exists()
+
+
+def changed(archive: Path, name: str, content: bytes | None, listed: bool = False) -> None:
+    """Write the archive again with another content of one file, or without it; its list may know, too."""
+    import hashlib
+
+    with zipfile.ZipFile(archive) as zipped:
+        files = {entry: zipped.read(entry) for entry in zipped.namelist()}
+    old = hashlib.sha256(files.pop(name)).hexdigest()
+    if content is not None:
+        files[name] = content
+        if listed:
+            files[SUMS] = files[SUMS].replace(old.encode(), hashlib.sha256(content).hexdigest().encode())
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for entry, data in files.items():
+            zipped.writestr(entry, data)
+
+
+@pytest.mark.parametrize(
+    ("content", "listed", "words"),
+    [
+        (b"path,set\n", False, "predictions.csv has another SHA-256 than SHA256SUMS says"),
+        (b"path,set\n", True, "predictions.csv is not the file that the run wrote"),
+        (None, False, "holds other files than its list SHA256SUMS says"),
+    ],
+)
+def test_an_archive_that_was_changed_is_refused(taking: Path, content: bytes | None, listed: bool, words: str) -> None:
+    changed(taking.parent / "runs.zip", f"{CUSTOM}/predictions.csv", content, listed)
+    with pytest.raises(InputError, match=words) as caught:
+        take(taking)
+    assert "runs.zip" in str(caught.value) and "\n" not in str(caught.value) and not (taking / "training").exists()
+
+
+def test_a_missing_or_damaged_archive_is_one_sentence(taking: Path) -> None:
+    archive = taking.parent / "runs.zip"
+    archive.write_bytes(archive.read_bytes()[:-50])
+    with pytest.raises(InputError, match=r"runs\.zip is a damaged zip file .*; restore it"):
+        take(taking)
+    with pytest.raises(InputError, match=r"nowhere\.zip does not exist; restore it, or name another file"):
+        take_runs(TAKING, taking, taking / "nowhere.zip")
+
+
+def test_a_run_that_was_edited_is_not_packed(trained: Path, tmp_path: Path) -> None:
+    predictions = layout.run(trained, CUSTOM) / "predictions.csv"
+    predictions.write_text(predictions.read_text().replace("0.75", "1.0"))
+    with pytest.raises(InputError, match=r"predictions\.csv is not the file that the run wrote: its SHA-256"):
+        write_archive([trained], tmp_path / "edited.zip")
+    predictions.unlink()
+    with pytest.raises(InputError, match=r"predictions\.csv does not exist, but .*run\.json says that it was written"):
+        write_archive([trained], tmp_path / "edited.zip")
+    assert not (tmp_path / "edited.zip").exists()
+
+
+def test_equal_runs_make_an_equal_archive_and_two_of_one_name_none(trained: Path, tmp_path: Path) -> None:
+    write_archive([trained], tmp_path / "a.zip")
+    write_archive([trained], tmp_path / "b.zip")
+    assert (tmp_path / "a.zip").read_bytes() == (tmp_path / "b.zip").read_bytes()
+    with zipfile.ZipFile(tmp_path / "a.zip") as zipped:
+        assert json.loads(zipped.read(f"{CUSTOM}/run.json"))["status"] == "done"
+        assert not any(name.endswith(".pt") for name in zipped.namelist())
+    with pytest.raises(InputError, match="both hold runs/published/custom"):
+        write_archive([trained, trained], tmp_path / "c.zip")
+    with pytest.raises(InputError, match="hold no finished runs"):
+        write_archive([tmp_path / "nothing"], tmp_path / "c.zip")
