@@ -65,3 +65,9 @@ rule all:
     default_target: True
     input:
         rules.paper.output,
+        # Of all runs: one that was deleted is missed.
+        expand(
+            "{run}/{name}",
+            run=RUNS,
+            name=["run.json", "history.csv", "predictions.csv"],
+        ),

@@ -11,6 +11,7 @@ from cxr.files import read_json, written_whole
 from cxr.progress import progress
 from cxr.study import layout
 from cxr.study.config import PAPER, Study
+from cxr.training.archive import check_outputs
 from cxr.training.selection import write_selection
 
 
@@ -20,10 +21,15 @@ def evaluate_runs(config: dict[str, Any], results: Path, threads: int = 1) -> No
     ``metrics.csv`` has a row for each run and set (validation, test): ``protocol, experiment, seed, set`` and each
     metric of ``cxr.evaluation.metrics.metrics_of`` that is one number.
 
+    Tables that were changed after their run are refused.
+
     Args:
         config: as ``workflow/schemas/config.schema.yaml`` describes it.
         results: ``results/<config name>``, whose runs have ``predictions.csv`` and ``run.json``.
         threads: processes that share the runs.
+
+    Raises:
+        InputError: as ``cxr.training.archive.check_outputs``, or predictions are not well formed.
     """
     study = Study.from_config(config)
     places = study.run_places()
@@ -47,6 +53,7 @@ def evaluate_runs(config: dict[str, Any], results: Path, threads: int = 1) -> No
 
 def _metrics(files: tuple[Path, Path]) -> dict[str, Any]:
     folder, metrics = files
+    check_outputs(folder)
     write_metrics([folder / "predictions.csv"], [metrics])
     written: dict[str, Any] = read_json(metrics)
     return written

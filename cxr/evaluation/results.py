@@ -13,7 +13,8 @@ from cxr.files import read_json
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.published import printed_row
-from cxr.study.settings import run_settings
+from cxr.study.settings import EXECUTION, run_settings
+from cxr.training.archive import check_outputs, first_difference
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,8 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
         paper: the folder that holds ``published/``.
 
     Raises:
-        InputError: ``cohort.json`` is not there, or a run was made with other settings than the config's.
+        InputError: ``cohort.json`` is not there; a run was made with other settings than the config's; or its tables
+            were changed after the run.
     """
     cohort = layout.cohort(root)
     if not cohort.exists():
@@ -124,6 +126,7 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
                 if absent:
                     missing.append({"place": place, "title": spec.title, "absent": absent[0]})
                     continue
+                check_outputs(run)
                 _check_settings(run / "run.json", run_settings(study, experiment, protocol, seed))
                 record = _file(root, run / "run.json")
                 if record.status != "done":
@@ -160,15 +163,13 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
     )
 
 
-def _check_settings(record: Path, settings: Mapping[str, Any]) -> None:
-    used = read_json(record)["settings"]
-    differing = [name for name in {**settings, **used} if settings.get(name) != used.get(name)]
-    if differing:
-        name = differing[0]
-        raise InputError(
-            f"{record}: the run was made with {name} {used.get(name)}, the config now says {settings.get(name)}; "
-            f"train it again, or restore the config."
-        )
+def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    record = read_json(path)
+    # How a run of an archive was computed is not this config's to say.
+    ignored = EXECUTION if "source" in record else ()
+    difference = first_difference(settings, record["settings"], ignored)
+    if difference:
+        raise InputError(f"{path}: the run was made with {difference}; train it again, or restore the config.")
 
 
 def _file(root: Path, path: Path) -> Node:

@@ -10,7 +10,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ def take_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifest:
         return False
     record = json.loads(content["run.json"])
     remedy = "change the config, or let the run be trained"
-    different = first_difference(settings, record["settings"])
+    different = first_difference(settings, record["settings"], EXECUTION)
     if different:
         raise InputError(f"{archive}: {place} was made with {different}; {remedy}.")
     if record["status"] == "done":
@@ -148,15 +148,16 @@ def take_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifest:
     return True
 
 
-def first_difference(settings: Mapping[str, Any], used: Mapping[str, Any]) -> str | None:
-    """Return the first setting in which an archived run differs from what a config asks for, in words, or None.
+def first_difference(settings: Mapping[str, Any], used: Mapping[str, Any], ignored: Sequence[str] = ()) -> str | None:
+    """Return the first setting in which a run differs from what a config asks for, in words, or None.
 
     Args:
         settings: what the config asks for.
         used: ``settings`` of ``run.json``.
+        ignored: names that are not compared.
     """
-    for name in sorted({*settings, *used} - set(EXECUTION)):
-        if settings.get(name) != used.get(name):
+    for name in {**settings, **used}:
+        if name not in ignored and settings.get(name) != used.get(name):
             return f"{name} {used.get(name)} and not {settings.get(name)}"
     return None
 
