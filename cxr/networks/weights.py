@@ -6,6 +6,7 @@ it comes from, or for what reason it is not there.
 
 import logging
 import pickle
+import socket
 import urllib.error
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from cxr.files import read_json, sha256_of, write_json, written_whole
 from cxr.networks.architectures import build_backbone
 
 log = logging.getLogger(__name__)
+
+TIMEOUT = 20  # seconds without an answer
 
 
 def write_weights(settings: dict[str, Any], weights: Path, facts: Path) -> None:
@@ -66,6 +69,9 @@ def _torchvision_weights(backbone: str) -> tuple[Mapping[str, Tensor], str]:
 
     entries = torchvision.models.get_model_weights(backbone)
     weights = entries["IMAGENET1K_V1"]
+    # torch.hub sets no limit: behind a firewall that swallows packets it would wait for ever.
+    before = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
     try:
         return weights.get_state_dict(progress=True, check_hash=True), f"torchvision {weights}, {weights.url}"
     except RuntimeError as error:
@@ -73,6 +79,8 @@ def _torchvision_weights(backbone: str) -> tuple[Mapping[str, Tensor], str]:
             f"the download of {weights.url} has another hash than its name says ({error}); delete it from torch's "
             f"cache ({torch.hub.get_dir()}/checkpoints) and run again."
         ) from None
+    finally:
+        socket.setdefaulttimeout(before)
 
 
 def read_weights(path: Path, sha256: str, backbone: str) -> dict[str, Tensor]:

@@ -62,7 +62,7 @@ def make_results(tmp_path: Path) -> MakeResults:
                 rows = edit(experiment, seed, predictions(SKILL[experiment], seed))
                 rows.to_csv(run / "predictions.csv", index=False)
                 write_json(run / "run.json", {"status": "done"})
-        demo = read_yaml(REPOSITORY / "config" / "demo.yaml")
+        demo = read_yaml(REPOSITORY / "config" / "phantom.yaml")
         return {**demo, "protocols": ["published"], "experiments": EXPERIMENTS, "seeds": SEEDS}, tmp_path
 
     return make

@@ -15,10 +15,10 @@ from cxr.study.image_source import image_source, listing_digest
 from cxr.study.schemas import read_yaml
 from cxr.study.settings import run_settings
 
-DEMO = read_yaml(REPOSITORY / "config" / "demo.yaml")
+DEMO = read_yaml(REPOSITORY / "config" / "phantom.yaml")
 
 
-@pytest.mark.parametrize("name", ["config", "demo", "dev"])
+@pytest.mark.parametrize("name", ["config", "demo", "dev", "phantom", "reference"])
 def test_shipped_configs_are_valid(name: str) -> None:
     study = Study.from_config(read_yaml(REPOSITORY / "config" / f"{name}.yaml"))
     assert study.results == f"results/{study.config['name']}"

@@ -111,7 +111,7 @@ def test_bad_configs_end_in_a_sentence(repository: Path, arguments: list[str], w
 
 @pytest.fixture(scope="module")
 def config(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
-    content = read_yaml(REPOSITORY / "config" / "demo.yaml") | {
+    content = read_yaml(REPOSITORY / "config" / "phantom.yaml") | {
         "name": "small",
         "data": {"source": "folder", "folder": str(cohort)},
         "image_size": 32,
@@ -160,12 +160,12 @@ def test_from_images_to_paper_and_what_reruns(repository: Path, config: str, coh
 
     with edited(repository / "report_templates" / "print.css", "/* an edit */\n"):
         assert set(planned()) == {"paper", "all", "total"}, "a template's edit reruns the paper alone"
-    with edited(repository / "cxr" / "training.py", "# an edit\n"):
+    with edited(repository / "cxr" / "training" / "train.py", "# an edit\n"):
         rerun = planned()
         assert {"train", "evaluate", "figures", "paper"} <= set(rerun)
         assert not {"images", "manifest", "split", "arrays", "normalisation"} & set(rerun)
     # Snakemake asks none of the jobs after one that runs for reasons of their own: it must reach them all.
-    with edited(repository / "cxr" / "decoding.py", "# an edit\n"):
+    with edited(repository / "cxr" / "images" / "decoding.py", "# an edit\n"):
         assert planned() | {"arrays": 2, "normalisation": 3, "train": 2, "paper": 1} == planned()
     assert planned() == {}
 
