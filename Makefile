@@ -11,14 +11,21 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 CUDA_PACKAGES := torch|torchvision|triton|nvidia-.*|cuda-.*
 PANGO := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 
-.PHONY: help demo paper dev test check lint types workflow format bench setup pango lock clean
+.PHONY: help demo reference docs paper dev test check lint types workflow format bench setup pango lock clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-demo: setup ## the paper in minutes, without a GPU: results/demo/paper/paper.html and paper.pdf
+demo: setup ## the paper from the embedded X-rays in minutes, without a GPU: results/demo/paper/paper.html and paper.pdf
 	snakemake --cores all --configfile config/demo.yaml
 	@echo "The paper: results/demo/paper/paper.html and paper.pdf"
+
+reference: setup ## the paper from the reference results, without training, in a minute: results/reference/paper/
+	snakemake --cores all --configfile config/reference.yaml
+	@echo "The paper: results/reference/paper/paper.html and paper.pdf"
+
+docs: reference ## the reference results' paper as docs/paper.html and docs/paper.pdf
+	cp results/reference/paper/paper.html results/reference/paper/paper.pdf docs/
 
 paper: setup ## the paper from Kaggle's images, on a GPU
 	snakemake --cores all --configfile config/config.yaml
