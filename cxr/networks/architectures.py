@@ -1,4 +1,4 @@
-"""The networks, built from the ``model`` of an experiment. This is the only place that knows architectures by name."""
+"""Build the network of an experiment from its ``model``. No other module knows architectures by name."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -46,7 +46,7 @@ class CustomCNN(nn.Module):
 
 
 def build_model(model: Mapping[str, Any], image_size: int, weights: Mapping[str, Tensor] | None = None) -> nn.Module:
-    """Return the network of an experiment; what is not pretrained is drawn from torch's global generator.
+    """Return the network of an experiment; parameters without weights come from torch's global generator.
 
     Args:
         model: ``model`` of an experiment: backbone, first convolution, head, and which parameters train.
@@ -81,14 +81,14 @@ def build_model(model: Mapping[str, Any], image_size: int, weights: Mapping[str,
 
 
 def build_backbone(backbone: str, input_channels: int, image_size: int) -> nn.Module:
-    """Return a network as it is before any transfer, with random weights.
+    """Return a backbone with random weights and its original first convolution and head.
 
     Raises:
-        InputError: it is neither the study's own network nor one of torchvision's.
+        InputError: the name is neither that of the study's own network nor one of torchvision's.
     """
     if backbone == CUSTOM_CNN:
         return CustomCNN(input_channels, image_size)
-    # The import takes as long as torch's own, and the study's own network does without it.
+    # Imported here: it takes as long as torch's import, and the study's own network does not need it.
     import torchvision
 
     known = torchvision.models.list_models(module=torchvision.models)
@@ -100,9 +100,9 @@ def build_backbone(backbone: str, input_channels: int, image_size: int) -> nn.Mo
 
 
 def _head(features: int, hidden: int | None, dropout: float) -> nn.Sequential:
-    """Two outputs, after dropout and one hidden layer where there is one.
+    """Return a head with two outputs, with dropout and one hidden layer if they are given.
 
-    The sources give the sizes, not the activation; ReLU has no parameters and is what notebook 1 uses everywhere.
+    The hidden layer is followed by ReLU (notebook 2, cells 34, 56 and 76; notebook 3, cells 19, 29 and 65).
     """
     layers: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
     if hidden:

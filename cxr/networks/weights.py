@@ -1,7 +1,7 @@
-"""Pretrained weights: torchvision's, a file of one's own, or none, and then which runs are not run and why.
+"""Get the pretrained weights of a backbone from torchvision or from a file, and record where they come from.
 
-Every weights file becomes ``<backbone>.pt`` (a plain state_dict) with ``<backbone>.json`` beside it, which says where
-it comes from, or for what reason it is not there.
+The weights become ``<backbone>.pt``, a plain state_dict. ``<backbone>.json`` beside it gives their origin, or the
+reason why there are none; runs that need them are then not run.
 """
 
 import logging
@@ -25,13 +25,13 @@ TIMEOUT = 20  # seconds without an answer
 
 
 def write_weights(settings: dict[str, Any], weights: Path, facts: Path) -> None:
-    """Fetch and check a backbone's weights, or record why there are none.
+    """Download or read the weights of a backbone, check them, and write them; or record why there are none.
 
     Args:
-        settings: of ``Study.weights_settings``; ``random`` draws weights from a fixed seed instead.
-        weights: the state_dict to write; an empty one where there are no weights.
+        settings: of ``weights_settings``; the source ``random`` draws weights from a fixed seed.
+        weights: the state_dict to write; it is empty if there are no weights.
         facts: JSON: ``backbone``, ``available``, ``original`` (whether these are torchvision's IMAGENET1K_V1, which the
-            study used), ``origin``, ``sha256``, and ``reason`` where they are not available.
+            study used), ``origin``, ``sha256``, and ``reason`` if they are not available.
 
     Raises:
         InputError: a file is missing, has another hash, is damaged, holds anything but tensors, or does not fit.
@@ -64,7 +64,7 @@ def write_weights(settings: dict[str, Any], weights: Path, facts: Path) -> None:
 
 
 def _torchvision_weights(backbone: str) -> tuple[Mapping[str, Tensor], str]:
-    """Torchvision's first ImageNet weights, the study's; hash checked, cached and with progress by torch.hub."""
+    """Return torchvision's IMAGENET1K_V1 weights and their origin; torch.hub caches them and checks their hash."""
     import torchvision
 
     entries = torchvision.models.get_model_weights(backbone)
@@ -84,9 +84,9 @@ def _torchvision_weights(backbone: str) -> tuple[Mapping[str, Tensor], str]:
 
 
 def read_weights(path: Path, sha256: str, backbone: str) -> dict[str, Tensor]:
-    """Return the state_dict of a file, in float32, after checking hash, content, names and shapes.
+    """Return the state_dict of a file in the network's data types, after checking hash, names and shapes.
 
-    Nothing but tensors is unpickled, so a file cannot run code.
+    ``torch.load(weights_only=True)`` unpickles tensors only, so the file cannot run code.
 
     Raises:
         InputError: one sentence for whatever is wrong with the file.

@@ -19,7 +19,7 @@ def predictions_of(
     """Return the predictions of a network for all images but those of the training set, in the split's order.
 
     Args:
-        network: gives logits of shape (B, 2) or (B, 1000), of which all classes count.
+        network: returns logits of shape (B, classes); an unchanged ImageNet head has 1,000 classes.
         sets: of ``image_sets`` or ``feature_sets``.
         settings: of ``run_settings``.
         manifest: ``manifest.csv``.
