@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from cxr.claims.verdicts import write_claims
-from cxr.evaluation.metrics import write_metrics
+from cxr.claims.write import write_claims
+from cxr.evaluation.run_metrics import write_metrics
 from cxr.evaluation.uncertainty import write_uncertainty
 from cxr.figures.draw import draw_transforms
 from cxr.files import write_json

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from cxr.errors import InputError
-from cxr.evaluation.bootstrap import Integers, Numbers, bootstrap_weights, confusion_counts
-from cxr.evaluation.metrics import read_predictions
+from cxr.evaluation.bootstrap import bootstrap_weights
+from cxr.evaluation.metrics import Integers, Numbers, confusion_counts
+from cxr.evaluation.predictions import read_predictions
 from cxr.evaluation.results import Results, Run
 from cxr.study import layout
 from cxr.study.config import Study

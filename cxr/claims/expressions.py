@@ -18,7 +18,7 @@ from jinja2.sandbox import SandboxedEnvironment
 
 from cxr.claims.vocabulary import DATA, FUNCTIONS, RESTS_ON, STATISTICS, TEST, TRAINING, Vocabulary
 from cxr.errors import InputError, did_you_mean
-from cxr.evaluation.bootstrap import OF_COUNTS, Numbers
+from cxr.evaluation.metrics import COUNT_METRICS, Numbers
 from cxr.images.names import CLASSES
 
 # Syntax of expressions; no attribute, item, filter or test leads from a number to anything else.
@@ -122,7 +122,7 @@ def _check_arguments(name: str, arguments: list[Any], where: str, choices: Mappi
     except TypeError as error:
         raise InputError(f"{where}: {name}() was called wrongly ({error}); it is {name}{signature}.") from None
     known: dict[str, Sequence[str]] = {
-        "metric": list(OF_COUNTS),
+        "metric": list(COUNT_METRICS),
         "statistic": list(STATISTICS),
         "part": ["train", "validation", "test"],
         "name": CLASSES,

@@ -1,32 +1,23 @@
-"""Which of the study's claims hold: a verdict on each under each protocol, with how sure it is.
-
-The claims, the quantities that they are about and the tolerances are data, ``paper/claims.yaml``.
-"""
+"""The verdict on each claim under each protocol, with how sure it is."""
 
 import functools
 import math
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
-from cxr.claims.catalogue import Claim, read_claims, selectors_of
+from cxr.claims.catalogue import Claim, selectors_of
 from cxr.claims.evidence import Evidence, evidence_of, printed_evidence
 from cxr.claims.vocabulary import TEST, TRAINING, NotTestable, Vocabulary
-from cxr.errors import InputError
 from cxr.evaluation.bootstrap import interval
-from cxr.evaluation.results import Results, read_results
-from cxr.files import read_json, write_json, written_whole
+from cxr.evaluation.results import Results
+from cxr.files import read_json
 from cxr.images.names import listed
 from cxr.study.config import PAPER, Study
 
 RESAMPLES = 2000
-# The size at which the study's networks see images (preprint, section 3.1; notebook 1).
-IMAGE_SIZE = 224
-
 REPRODUCED, WITHIN = "reproduced", "within interval"
 NOT_REPRODUCED, NOT_TESTABLE = "not reproduced", "not testable"
 VERDICTS = (REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_TESTABLE)
@@ -50,75 +41,6 @@ RELATIONS: dict[str, Callable[[float, float, float, float], bool]] = {
     "at_least": lambda low, high, number, margin: high >= number - margin - ROUNDING,
     "at_most": lambda low, high, number, margin: low <= number + margin + ROUNDING,
 }
-
-
-def write_claims(config: dict[str, Any], results: Path, claims: Path) -> None:
-    """Write ``claims.json``: a verdict on every claim under every protocol.
-
-    Args:
-        config: as ``workflow/schemas/config.schema.yaml`` describes it.
-        results: ``results/<config name>``, with ``data``, ``preprocessing`` and ``runs``.
-        claims: the file to write: ``resamples`` and ``seed`` of the intervals; ``protocols``, each with ``counts``,
-            ``counts_half_tolerance`` and ``counts_double_tolerance`` of verdicts; ``provisional``, why these results
-            are not yet the study's; ``unexplained``, ids of ``unexplained``; ``claims``, records of ``record_of``.
-
-    Raises:
-        InputError: ``paper/claims.yaml`` is not well formed; or results that are not provisional leave a claim neither
-            reproduced nor explained.
-    """
-    study = Study.from_config(config)
-    found = read_results(results, study, PAPER)
-    records = records_of(study, found, results, read_claims(PAPER / "claims.yaml", study))
-    left, provisional = unexplained(records), shortfalls(study, found)
-    if left and not provisional:
-        raise InputError(
-            f"paper/claims.yaml: nothing explains why {listed(left)} failed to be reproduced "
-            f"under '{next(iter(study.protocols))}'; name what does under explained_by, rows of "
-            f"paper/discrepancies.yaml, or write an explanation."
-        )
-    content = {
-        "resamples": RESAMPLES,
-        "seed": config["seeds"][0],
-        "protocols": {
-            protocol: {
-                f"counts{suffix}": counts_of([record["protocols"][protocol][f"verdict{suffix}"] for record in records])
-                for suffix in FACTORS
-            }
-            for protocol in study.protocols
-        },
-        "provisional": provisional,
-        "unexplained": left,
-        "claims": records,
-    }
-    write_json(claims, content)
-    with written_whole(claims.with_suffix(".csv")) as part:
-        table_of(records).to_csv(part, index=False, float_format="%.6g")
-
-
-def table_of(records: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
-    """Return the verdicts as a table, a row for each claim and protocol, for people to open."""
-    rows = []
-    for record in records:
-        for protocol, found in record["protocols"].items():
-            relation, number = next(iter((record["claimed"] or {"": None}).items()))
-            low, high = found["interval"] or (None, None)
-            rows.append(
-                {
-                    "id": record["id"],
-                    "section": record["section"] or record["notebook"],
-                    "says": record["says"],
-                    "claimed": relation,
-                    "number": number,
-                    "tolerance": record["tolerance"],
-                    "protocol": protocol,
-                    "value": found["value"],
-                    "low": low,
-                    "high": high,
-                    "verdict": found["verdict"],
-                    "reason": found["reason"],
-                }
-            )
-    return pd.DataFrame(rows)
 
 
 def records_of(study: Study, found: Results, root: Path, claims: Sequence[Claim]) -> list[dict[str, Any]]:
@@ -272,39 +194,3 @@ def verdict(claim: Claim, value: float, spread: Sequence[float] | None, factor: 
     if holds(value, value, number, factor * tolerance):
         return REPRODUCED
     return WITHIN if spread and holds(spread[0], spread[1], number, claim.precision / 2) else NOT_REPRODUCED
-
-
-def counts_of(verdicts: Sequence[str]) -> dict[str, int]:
-    """Return how often each of ``VERDICTS`` was given."""
-    times = Counter(verdicts)
-    return {name: times[name] for name in VERDICTS}
-
-
-def unexplained(claims: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Return the ids of records that are not reproduced under the first protocol, with nothing that explains it."""
-    return [
-        record["id"]
-        for record in claims
-        if next(iter(record["protocols"].values()))["verdict"] == NOT_REPRODUCED
-        and not record["explained_by"]
-        and not record["explanation"]
-    ]
-
-
-def shortfalls(study: Study, found: Results) -> list[str]:
-    """Return what keeps results from being the study's own at full length, each in words; nothing if they are."""
-    cohort, config = found.cohort.plain(), study.config
-    faults = {
-        "the images are drawn phantoms": cohort["synthetic"],
-        "the images are not those of the study, by their numbers": cohort["counts"] != cohort["published_counts"],
-        "all images have one size, so they are a resized copy of the originals": all(
-            cohort[side]["min"] == cohort[side]["max"] for side in ("width", "height")
-        ),
-        f"images are seen at {config['image_size']} px, not at {IMAGE_SIZE}": config["image_size"] != IMAGE_SIZE,
-        "limits shorten the training": bool(config.get("limits")),
-        f"other weights stand in for the pretrained ones: {listed(found.stand_ins)}": bool(found.stand_ins),
-        f"{len(found.not_run)} runs could not be run": bool(found.not_run),
-        f"{len(found.missing)} runs are missing": bool(found.missing),
-        "there is one seed": len(config["seeds"]) == 1,
-    }
-    return [fault for fault, there in faults.items() if there]

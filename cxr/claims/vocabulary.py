@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cxr.claims.evidence import Evidence, RunEvidence
-from cxr.evaluation.bootstrap import OF_COUNTS, Numbers
+from cxr.evaluation.metrics import COUNT_METRICS, Numbers
 from cxr.study.published import printed_row
 from cxr.training.selection import best_epoch
 
@@ -71,13 +71,13 @@ class Vocabulary:
         self._seeds, self._resampled = seeds, resampled
 
     def test(self, experiment: str, metric: str) -> Numbers:
-        """A metric of ``cxr.evaluation.bootstrap.OF_COUNTS`` on the test set."""
+        """A metric of ``cxr.evaluation.metrics.COUNT_METRICS`` on the test set."""
 
         def of(run: RunEvidence) -> Numbers:
             counts = run.resampled if self._resampled else run.counts
             if counts is None:
                 raise NotTestable(f"there is no confusion matrix of {experiment} in {self._evidence.origin}")
-            return OF_COUNTS[metric](counts)
+            return COUNT_METRICS[metric](counts)
 
         return self._mean(experiment, of)
 

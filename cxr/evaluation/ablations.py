@@ -7,8 +7,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from cxr.evaluation.bootstrap import Integers, Numbers, bootstrap_weights, interval, replicates
-from cxr.evaluation.metrics import read_predictions
+from cxr.evaluation.bootstrap import bootstrap_weights, interval, replicates
+from cxr.evaluation.metrics import Integers, Numbers
+from cxr.evaluation.predictions import read_predictions
 from cxr.files import read_json, write_json, written_whole
 from cxr.study import layout
 from cxr.study.config import Study

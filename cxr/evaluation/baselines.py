@@ -19,7 +19,8 @@ from sklearn.model_selection import StratifiedGroupKFold, cross_val_predict
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cxr.evaluation.metrics import metrics_of, read_predictions, youden_threshold
+from cxr.evaluation.predictions import read_predictions
+from cxr.evaluation.run_metrics import metrics_of, youden_threshold
 from cxr.files import write_json, written_whole
 from cxr.images.names import CLASSES
 from cxr.preprocessing.arrays import open_array

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from cxr.evaluation.metrics import write_metrics
+from cxr.evaluation.run_metrics import write_metrics
 from cxr.files import read_json, written_whole
 from cxr.progress import progress
 from cxr.study import layout
@@ -19,7 +19,7 @@ def evaluate_runs(config: dict[str, Any], results: Path, threads: int = 1) -> No
     """Write ``metrics.json`` of every run; ``metrics.csv`` and ``selection.json`` for all of them.
 
     ``metrics.csv`` has a row for each run and set (validation, test): ``protocol, experiment, seed, set`` and each
-    metric of ``cxr.evaluation.metrics.metrics_of`` that is one number.
+    metric of ``cxr.evaluation.run_metrics.metrics_of`` that is one number.
 
     Tables that were changed after their run are refused.
 

@@ -1,212 +1,184 @@
-"""Metrics of one run, from its predictions alone.
+"""The metrics: one table, ``METRICS``, with one function for each.
 
-Calibration is judged in ten bins of equal width of the probability of PNEUMONIA: [0, 0.1], (0.1, 0.2], ... (0.9, 1].
+A metric is a function of weighted images, so that the same function gives its value (weights of one) and its value on
+every resample of the bootstrap (``cxr.evaluation.bootstrap``). A row added to ``METRICS`` appears in ``metrics.json``,
+``metrics.csv`` and ``uncertainty.json``, may be named in ``paper/comparisons.yaml`` and, if it is a metric of
+decisions, in ``paper/claims.yaml``.
+
+Positive is PNEUMONIA, label 1. A metric is NaN where it is not defined, which files hold as null.
 """
 
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-from sklearn.metrics import (
-    average_precision_score,
-    brier_score_loss,
-    confusion_matrix,
-    matthews_corrcoef,
-    precision_recall_curve,
-    precision_recall_fscore_support,
-    roc_auc_score,
-    roc_curve,
-)
+from sklearn.metrics import average_precision_score, brier_score_loss, roc_auc_score
 
-from cxr.errors import InputError
-from cxr.files import write_json
-from cxr.images.names import CLASSES
+from cxr.evaluation.calibration import BIN_EDGES, calibration_bin, calibration_error
 
-Classes = npt.NDArray[np.int64]
-BIN_EDGES = np.linspace(0, 1, 11)
-
-# The columns of predictions.csv.
-TEXT = ["path", "set", "patient_coarse", "patient_fine"]
-NUMBERS = ["label", "probability", "predicted"]
+Numbers: TypeAlias = npt.NDArray[np.float64]
+Integers: TypeAlias = npt.NDArray[np.int64]
 
 
-def metrics_of(predictions: pd.DataFrame, threshold: float | None = None) -> dict[str, Any]:
-    """Return the metrics of one set of predictions; positive is PNEUMONIA.
+@dataclass(frozen=True)
+class Metric:
+    """A metric: give one of ``of_counts`` and ``of_probabilities``.
+
+    Attributes:
+        of_counts: a metric of decisions: from (R, 2, 3) ``confusion_counts`` to (R,) values.
+        of_probabilities: a metric of probabilities: from (n,) labels, (n,) probabilities of PNEUMONIA and (R, n)
+            weights to (R,) values.
+        of_sample: a function of (n,) labels and (n,) probabilities from which the value of one sample is taken, such as
+            scikit-learn's; without it that is the value for weights of one.
+    """
+
+    of_counts: Callable[[Numbers], Numbers] | None = None
+    of_probabilities: Callable[[Integers, Numbers, Numbers], Numbers] | None = None
+    of_sample: Callable[[Integers, Numbers], float] | None = None
+
+
+def metric_values(label: Integers, predicted: Integers, probability: Numbers, weights: Numbers) -> dict[str, Numbers]:
+    """Return every metric of ``METRICS`` of weighted images.
 
     Args:
-        predictions: columns ``label`` (0 or 1), ``probability`` (of PNEUMONIA, 0 to 1), ``predicted`` (the class with
-            the largest logit; a network with more than two outputs may choose one that is neither, which is wrong).
-        threshold: a second rule: PNEUMONIA where its probability is at least this.
+        label: (n,) 0 or 1.
+        predicted: (n,) a class; other classes than 0 and 1 are wrong.
+        probability: (n,) of PNEUMONIA, 0 to 1.
+        weights: (R, n), whole numbers: how often each image counts.
 
     Returns:
-        ``n``; what ``decision_metrics`` returns for ``predicted``; ``at_validation_threshold``, the ``threshold`` and
-        what ``decision_metrics`` returns for it, or null without one; and, from the probabilities, ``auroc``,
-        ``average_precision``, ``roc`` and ``precision_recall`` (curves; null, null, and empty when only one class is
-        there), ``brier`` (mean squared error), ``calibration_error`` and ``calibration`` (see ``calibration_of``).
+        (R,) by metric; NaN where it is not defined.
     """
-    # As arrays: scikit-learn looks at each argument of each call, which takes it far longer for columns of tables.
-    label, predicted, probability = (predictions[name].to_numpy() for name in ("label", "predicted", "probability"))
-    both = len(np.unique(label)) == 2
-    false_positive_rate, true_positive_rate, _ = roc_curve(label, probability) if both else ([], [], [])
-    precision, recall, _ = precision_recall_curve(label, probability, drop_intermediate=True) if both else ([], [], [])
-    calibration = calibration_of(label, probability)
-    gaps = [
-        count * abs(mean - fraction)
-        for count, mean, fraction in zip(
-            calibration["count"], calibration["mean_probability"], calibration["fraction_pneumonia"], strict=True
-        )
-        if count
-    ]
+    counts = confusion_counts(label, predicted, weights)
     return {
-        "n": len(predictions),
-        **decision_metrics(label, predicted),
-        "at_validation_threshold": None
-        if threshold is None
-        else {"threshold": threshold, **decision_metrics(label, (probability >= threshold).astype(int))},
-        "auroc": float(roc_auc_score(label, probability)) if both else None,
-        "average_precision": float(average_precision_score(label, probability)) if both else None,
-        "brier": float(brier_score_loss(label, probability, pos_label=1)),
-        "calibration_error": sum(gaps) / len(predictions),
-        "calibration": calibration,
-        "roc": {
-            "false_positive_rate": [float(rate) for rate in false_positive_rate],
-            "true_positive_rate": [float(rate) for rate in true_positive_rate],
-        },
-        "precision_recall": {
-            "precision": [float(value) for value in precision],
-            "recall": [float(value) for value in recall],
-        },
+        **{name: of_counts(counts) for name, of_counts in COUNT_METRICS.items()},
+        **{name: on_weights(label, probability, weights) for name, on_weights in PROBABILITY_METRICS.items()},
     }
 
 
-def decision_metrics(label: Classes, predicted: Classes) -> dict[str, Any]:
-    """Return the metrics of decisions, which know no probabilities; positive is PNEUMONIA.
-
-    Returns:
-        ``neither`` (images given another class than the two), ``accuracy``, ``sensitivity`` and ``specificity`` (the
-        shares of PNEUMONIA and of NORMAL given their own class; null where there is none of them),
-        ``balanced_accuracy`` (the mean of both) and ``mcc`` (Matthews's coefficient, -1 to 1, 0 for constant
-        decisions, all other classes counted as one; both null when only one class is there), ``confusion_matrix`` as
-        [[TN, FP], [FN, TP]], precision, recall, F1 (0 where undefined) and support of both ``classes``, and their
-        ``macro`` and ``weighted`` means.
-    """
-    rows = np.transpose(precision_recall_fscore_support(label, predicted, labels=[0, 1], zero_division=0))
-    support = rows[:, 3]
-    classes = {name: _row(row) for name, row in zip(CLASSES, rows, strict=True)}
-    specificity, sensitivity = (row["recall"] if row["support"] else None for row in classes.values())
-    both = len(np.unique(label)) == 2
-    return {
-        "neither": int((~np.isin(predicted, [0, 1])).sum()),
-        "accuracy": float((label == predicted).mean()),
-        "sensitivity": sensitivity,
-        "specificity": specificity,
-        "balanced_accuracy": sum(row["recall"] for row in classes.values()) / 2 if both else None,
-        "mcc": float(matthews_corrcoef(label, np.minimum(predicted, 2))) if both else None,
-        "confusion_matrix": confusion_matrix(label, predicted, labels=[0, 1]).tolist(),
-        "classes": classes,
-        "macro": _row([*rows[:, :3].mean(axis=0), support.sum()]),
-        "weighted": _row([*np.average(rows[:, :3], axis=0, weights=support), support.sum()]),
-    }
+def count_metrics(label: Integers, predicted: Integers) -> dict[str, float | None]:
+    """Return the metrics of decisions on one sample, None where one is not defined."""
+    counts = confusion_counts(label, predicted, np.ones((1, len(label))))
+    return {name: _or_none(of_counts(counts)[0]) for name, of_counts in COUNT_METRICS.items()}
 
 
-def _row(values: Sequence[float]) -> dict[str, Any]:
-    precision, recall, f1, support = values
-    return {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
+def probability_metrics(label: Integers, probability: Numbers) -> dict[str, float | None]:
+    """Return the metrics of probabilities on one sample, None where one is not defined."""
+    once = np.ones((1, len(label)))
+    values = {}
+    for name, on_weights in PROBABILITY_METRICS.items():
+        value, of_sample = float(on_weights(label, probability, once)[0]), METRICS[name].of_sample
+        if of_sample and not np.isnan(value):
+            value = of_sample(label, probability)
+        values[name] = _or_none(value)
+    return values
 
 
-def calibration_bin(probability: npt.NDArray[np.float64]) -> npt.NDArray[np.intp]:
-    """Return the bin, 0 to 9, of each probability; an inner edge belongs to the bin below, as in scikit-learn."""
-    return np.searchsorted(BIN_EDGES[1:-1], probability)
+def _or_none(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)
 
 
-def calibration_of(label: npt.NDArray[np.int64], probability: npt.NDArray[np.float64]) -> dict[str, list[Any]]:
-    """Return the reliability diagram; its mean gap, weighted by count, is the expected calibration error.
-
-    Naeini, Cooper, Hauskrecht, AAAI 2015, here for the probability of PNEUMONIA and not of the class that was chosen.
-
-    Returns:
-        ``bin_edges`` (11), and by bin ``mean_probability``, ``fraction_pneumonia`` (both null for an empty bin) and
-        ``count``.
-    """
-    members = [calibration_bin(probability) == number for number in range(len(BIN_EDGES) - 1)]
-    return {
-        "bin_edges": [float(edge) for edge in BIN_EDGES],
-        "mean_probability": [float(probability[inside].mean()) if inside.any() else None for inside in members],
-        "fraction_pneumonia": [float(label[inside].mean()) if inside.any() else None for inside in members],
-        "count": [int(inside.sum()) for inside in members],
-    }
+def confusion_counts(label: Integers, predicted: Integers, weights: Numbers) -> Numbers:
+    """Return (R, 2, 3) weights by true class and by class given: NORMAL, PNEUMONIA, any other."""
+    cells = np.eye(6)[3 * label + np.minimum(predicted, 2)]
+    return (weights @ cells).reshape(-1, 2, 3)
 
 
-def youden_threshold(validation: pd.DataFrame) -> float | None:
-    """Return the threshold with the largest sensitivity + specificity - 1 on the validation set.
+def _accuracy(counts: Numbers) -> Numbers:
+    return ratio(counts[:, 0, 0] + counts[:, 1, 1], counts.sum((1, 2)), np.nan)
 
-    Youden, Cancer 3(1):32-35, 1950. Candidates are the probabilities that occur. Of equals it is the smallest, since
-    it misses the fewest pneumonias. None when a class is missing.
 
-    Args:
-        validation: columns ``label`` and ``probability``.
-    """
-    if validation["label"].nunique() < 2:
-        return None
-    false_positive_rate, sensitivity, thresholds = roc_curve(
-        validation["label"], validation["probability"], drop_intermediate=False
+def _recall(number: int) -> Callable[[Numbers], Numbers]:
+    return lambda counts: ratio(counts[:, number, number], counts[:, number].sum(1), np.nan)
+
+
+def _precision(number: int) -> Callable[[Numbers], Numbers]:
+    return lambda counts: ratio(counts[:, number, number], counts[:, :, number].sum(1), 0)
+
+
+def _f1(number: int) -> Callable[[Numbers], Numbers]:
+    return lambda counts: ratio(
+        2 * counts[:, number, number], counts[:, number].sum(1) + counts[:, :, number].sum(1), 0
     )
-    index = sensitivity - false_positive_rate
-    # The rates are quotients: equal sums of them may differ in the last bit.
-    return float(thresholds[index >= index.max() - 1e-12].min())
 
 
-def read_predictions(path: Path) -> pd.DataFrame:
-    """Read and check ``predictions.csv``; a run that was not run has one without rows.
-
-    A patient may be in several sets, and an image too, as the official test set overlaps others.
-
-    Raises:
-        InputError: it is no CSV table, a column is missing, a cell is empty, a value is out of range, or an image
-            stands twice in one set or with two labels or patients.
-    """
-    try:
-        # All as text: a patient's key may look like a number or like a missing value.
-        rows = pd.read_csv(path, dtype=str, keep_default_na=False, skip_blank_lines=False)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} is not a CSV table ({str(error).strip()}); make the predictions again.") from None
-    needed = [*TEXT, *NUMBERS]
-    missing = [name for name in needed if name not in rows]
-    if missing:
-        raise InputError(f"{path}: the column '{missing[0]}' is missing; a predictions.csv has {', '.join(needed)}.")
-    rows[NUMBERS] = rows[NUMBERS].apply(pd.to_numeric, errors="coerce").astype(float)
-    patients = ["patient_coarse", "patient_fine"]
-    first = rows.groupby("path", sort=False)[["label", *patients]].transform("first")
-    whole_class = (rows["predicted"] >= 0) & (rows["predicted"] % 1 == 0)
-    faults = {
-        "path, set and patients must not be empty": (rows[TEXT].isna() | (rows[TEXT] == "")).any(axis=1),
-        "probability must be 0 to 1, label 0 or 1, predicted a class": ~(
-            rows["probability"].between(0, 1) & rows["label"].isin([0, 1]) & whole_class
-        ),
-        "{path} stands twice in one set": rows.duplicated(["path", "set"]),
-        "{path} has two labels": rows["label"] != first["label"],
-        "{path} has two patients": (rows[patients] != first[patients]).any(axis=1),
-    }
-    for fault, wrong in faults.items():
-        if wrong.any():
-            row = int(wrong.to_numpy().argmax())
-            sentence = fault.format(path=rows["path"].iloc[row])
-            raise InputError(f"{path}, line {row + 2}: {sentence}; make the predictions again.")
-    return rows.astype({"label": int, "predicted": int})
+def _balanced_accuracy(counts: Numbers) -> Numbers:
+    return (_recall(0)(counts) + _recall(1)(counts)) / 2
 
 
-def write_metrics(predictions: list[Path], metrics: list[Path]) -> None:
-    """Write a ``metrics.json`` for each ``predictions.csv``: by set (validation, test) what ``metrics_of`` returns.
+def _mcc(counts: Numbers) -> Numbers:
+    """Gorodkin's coefficient for several classes, Comput Biol Chem 28(5-6):367-374, 2004; Matthews's for two."""
+    total = counts.sum((1, 2))
+    true, given = counts.sum(2), counts.sum(1)
+    covariance = (counts[:, 0, 0] + counts[:, 1, 1]) * total - (true * given[:, :2]).sum(1)
+    spread = (total**2 - (true**2).sum(1)) * (total**2 - (given**2).sum(1))
+    return np.where((true > 0).all(1), ratio(covariance, np.sqrt(spread), 0), np.nan)
 
-    The threshold of ``at_validation_threshold`` is that of ``youden_threshold`` for the validation set, in every set.
-    A run that was not run has predictions without rows, and its metrics are an empty object.
-    """
-    for source, target in zip(predictions, metrics, strict=True):
-        rows = read_predictions(source)
-        threshold = youden_threshold(rows[rows["set"] == "validation"])
-        write_json(
-            target, {str(name): metrics_of(members, threshold) for name, members in rows.groupby("set", sort=False)}
-        )
+
+def ratio(part: Numbers, whole: Numbers, otherwise: float) -> Numbers:
+    """Return ``part / whole``, and ``otherwise`` where there is nothing to divide by."""
+    result = np.full(part.shape, otherwise, dtype=np.float64)
+    np.divide(part, whole, out=result, where=whole > 0)
+    return result
+
+
+def _auroc(label: Integers, probability: Numbers, weights: Numbers) -> Numbers:
+    """The share of pairs of a PNEUMONIA and a NORMAL in which the first has the larger probability; ties are half."""
+    positive, negative = weights.T[label == 1], weights.T[label == 0]
+    wins = np.heaviside(-np.subtract.outer(probability[label == 0], probability[label == 1]), 0.5)
+    won = ((wins @ positive) * negative).sum(0)
+    return ratio(won, positive.sum(0) * negative.sum(0), np.nan)
+
+
+def _average_precision(label: Integers, probability: Numbers, weights: Numbers) -> Numbers:
+    """The mean over PNEUMONIA of the precision at each one's threshold."""
+    true, false = cumulative_weights(label, probability, weights)
+    # Weights are whole: where nothing is above a threshold yet, 0 / 1 stands for 0 / 0.
+    precision = true / np.maximum(true + false, 1)
+    gained = (np.diff(true, axis=1) * precision[:, 1:]).sum(1)
+    return np.where(false[:, -1] > 0, ratio(gained, true[:, -1], np.nan), np.nan)
+
+
+def _brier(label: Integers, probability: Numbers, weights: Numbers) -> Numbers:
+    return ratio(weights @ (probability - label) ** 2, weights.sum(1), np.nan)
+
+
+def _calibration_error(label: Integers, probability: Numbers, weights: Numbers) -> Numbers:
+    bins = np.eye(len(BIN_EDGES) - 1)[calibration_bin(probability)]
+    gaps = np.abs(weights @ (bins * (probability - label)[:, None])).sum(1)
+    return ratio(gaps, weights.sum(1), np.nan)
+
+
+def cumulative_weights(label: Integers, probability: Numbers, weights: Numbers) -> tuple[Numbers, Numbers]:
+    """(R, thresholds + 1) weights of PNEUMONIA and of NORMAL at or above each threshold, from none to all."""
+    thresholds = np.unique(probability)
+    sums = []
+    for number in (1, 0):
+        members = np.flatnonzero(label == number)
+        members = members[np.argsort(-probability[members])]
+        sums.append(np.zeros((len(members) + 1, len(weights))))
+        np.cumsum(weights.T[members], axis=0, out=sums[-1][1:])
+        above = len(members) - np.searchsorted(np.sort(probability[members]), thresholds[::-1])
+        sums[-1] = sums[-1][np.concatenate([[0], above])]
+    return sums[0].T, sums[1].T
+
+
+METRICS: dict[str, Metric] = {
+    "accuracy": Metric(of_counts=_accuracy),
+    "sensitivity": Metric(of_counts=_recall(1)),
+    "specificity": Metric(of_counts=_recall(0)),
+    "precision_pneumonia": Metric(of_counts=_precision(1)),
+    "precision_normal": Metric(of_counts=_precision(0)),
+    "f1_pneumonia": Metric(of_counts=_f1(1)),
+    "f1_normal": Metric(of_counts=_f1(0)),
+    "balanced_accuracy": Metric(of_counts=_balanced_accuracy),
+    "mcc": Metric(of_counts=_mcc),
+    "auroc": Metric(of_probabilities=_auroc, of_sample=roc_auc_score),
+    "average_precision": Metric(of_probabilities=_average_precision, of_sample=average_precision_score),
+    "brier": Metric(of_probabilities=_brier, of_sample=brier_score_loss),
+    "calibration_error": Metric(of_probabilities=_calibration_error, of_sample=calibration_error),
+}
+COUNT_METRICS = {name: metric.of_counts for name, metric in METRICS.items() if metric.of_counts}
+PROBABILITY_METRICS = {name: metric.of_probabilities for name, metric in METRICS.items() if metric.of_probabilities}

@@ -13,7 +13,7 @@ from scipy.stats import norm, rankdata
 from statsmodels.stats.contingency_tables import mcnemar
 
 from cxr.errors import InputError, did_you_mean
-from cxr.evaluation.bootstrap import Integers, Numbers
+from cxr.evaluation.metrics import METRICS, Integers, Numbers
 from cxr.study.schemas import read_yaml, validate
 
 
@@ -25,8 +25,8 @@ def read_comparisons(path: Path, experiments: Mapping[str, Any]) -> list[dict[st
         experiments: what there is to compare, by id: ``experiments`` of ``paper/experiments.yaml``.
 
     Raises:
-        InputError: the schema is violated, an id stands twice, an experiment does not exist or is compared with
-            itself, or a family compares two experiments twice, which would count as two tests.
+        InputError: the schema is violated, an id stands twice, a metric or an experiment does not exist, an experiment
+            is compared with itself, or a family compares two experiments twice, which would count as two tests.
     """
     content = read_yaml(path)
     validate(content, "comparisons", str(path))
@@ -40,6 +40,10 @@ def read_comparisons(path: Path, experiments: Mapping[str, Any]) -> list[dict[st
             if name not in experiments:
                 hint = did_you_mean(name, experiments) or "; paper/experiments.yaml lists them."
                 raise InputError(f"{path}: family '{family['id']}' names an unknown experiment '{name}'{hint}")
+        for name in family["metrics"]:
+            if name not in METRICS:
+                hint = did_you_mean(name, METRICS) or f"; there are {', '.join(METRICS)}."
+                raise InputError(f"{path}: family '{family['id']}' names an unknown metric '{name}'{hint}")
         compared = [frozenset(pair) for pair in family["pairs"]]
         for pair in compared:
             if len(pair) == 1 or compared.count(pair) > 1:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr.errors import InputError
+from cxr.evaluation.metrics import METRICS
 from cxr.evaluation.quantities import Node, quantities
 from cxr.files import read_json
 from cxr.study import layout
@@ -189,37 +190,5 @@ def _parsed(text: str) -> int | float:
 
 
 def measures(metrics: Node) -> dict[str, Any]:
-    """Return the measures of one set of ``metrics.json``; positive is PNEUMONIA."""
-    normal, pneumonia = metrics.classes.NORMAL, metrics.classes.PNEUMONIA
-    return {
-        "accuracy": metrics.accuracy,
-        "auroc": metrics.auroc,
-        "sensitivity": pneumonia.recall,
-        "specificity": normal.recall,
-        "precision_pneumonia": pneumonia.precision,
-        "precision_normal": normal.precision,
-        "f1_pneumonia": pneumonia.f1,
-        "f1_normal": normal.f1,
-    }
-
-
-def printed_measures(row: Node) -> dict[str, Any]:
-    """Return the same measures of a printed row of ``results.json``, computed from its confusion matrix.
-
-    The study prints no AUROC. Where it prints an accuracy without a matrix, all other measures are None.
-    """
-    unknown = dict.fromkeys(
-        ["auroc", "sensitivity", "specificity", "precision_pneumonia", "precision_normal", "f1_pneumonia", "f1_normal"]
-    )
-    if row.confusion_matrix is None:
-        return {"accuracy": row.test_accuracy_printed, **unknown}
-    (tn, fp), (fn, tp) = row.confusion_matrix
-    return unknown | {
-        "accuracy": (tn + tp) / (tn + fp + fn + tp),
-        "sensitivity": tp / (tp + fn),
-        "specificity": tn / (tn + fp),
-        "precision_pneumonia": tp / (tp + fp),
-        "precision_normal": tn / (tn + fn),
-        "f1_pneumonia": tp * 2 / (tp * 2 + fp + fn),
-        "f1_normal": tn * 2 / (tn * 2 + fn + fp),
-    }
+    """Return the metrics of ``cxr.evaluation.metrics.METRICS`` of one set of ``metrics.json``, None where undefined."""
+    return {name: metrics[name] for name in METRICS}

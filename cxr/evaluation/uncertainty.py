@@ -13,9 +13,10 @@ import numpy as np
 import pandas as pd
 
 from cxr.errors import InputError
-from cxr.evaluation.bootstrap import METRICS, Numbers, bootstrap_weights, interval, replicates, roc_replicates
-from cxr.evaluation.metrics import read_predictions
+from cxr.evaluation.bootstrap import bootstrap_weights, interval, replicates, roc_replicates
+from cxr.evaluation.metrics import METRICS, Numbers
 from cxr.evaluation.paired_tests import delong_p, holm, mcnemar_p, read_comparisons
+from cxr.evaluation.predictions import read_predictions
 from cxr.files import read_json, write_json
 from cxr.study import layout
 from cxr.study.config import PAPER, Study
@@ -142,7 +143,7 @@ def resampled(tests: Mapping[int, pd.DataFrame], weights: Mapping[str, Any]) -> 
 
 
 def summary_of(experiment: Experiment) -> dict[str, Any]:
-    """Return ``seeds``, and for each metric of ``cxr.evaluation.bootstrap`` both kinds of uncertainty.
+    """Return ``seeds``, and for each metric of ``cxr.evaluation.metrics.METRICS`` both kinds of uncertainty.
 
     Returns:
         ``seeds``, the list of those done, and by metric: ``values`` by seed; ``mean``, ``sd`` (n - 1; null for one

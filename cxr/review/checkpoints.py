@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr.errors import InputError
-from cxr.evaluation.metrics import decision_metrics
+from cxr.evaluation.run_metrics import decision_metrics
 from cxr.files import read_json, sha256_of, write_json
 from cxr.provenance import provenance
 from cxr.study import layout

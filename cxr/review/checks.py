@@ -13,7 +13,8 @@ import pandas as pd
 from packaging.requirements import Requirement
 
 from cxr.errors import InputError
-from cxr.evaluation.metrics import read_predictions, write_metrics
+from cxr.evaluation.predictions import read_predictions
+from cxr.evaluation.run_metrics import write_metrics
 from cxr.files import read_json, sha256_of
 from cxr.preprocessing.split import digest_of_test_rows, make_split
 from cxr.provenance import PACKAGES

@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from cxr.claims.catalogue import read_claims
-from cxr.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, VERDICTS, WITHIN, write_claims
+from cxr.claims.verdicts import NOT_REPRODUCED, NOT_TESTABLE, REPRODUCED, VERDICTS, WITHIN
+from cxr.claims.write import write_claims
 from cxr.errors import InputError
 from cxr.files import read_json, write_json
 from cxr.study import layout

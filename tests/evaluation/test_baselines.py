@@ -20,7 +20,8 @@ from cxr.evaluation.baselines import (
     write_baseline,
     write_baselines,
 )
-from cxr.evaluation.metrics import read_predictions, write_metrics
+from cxr.evaluation.predictions import read_predictions
+from cxr.evaluation.run_metrics import write_metrics
 from cxr.files import read_json
 from cxr.images.names import CLASSES, subject_of
 from cxr.preprocessing.split import write_split

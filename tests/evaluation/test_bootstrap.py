@@ -9,8 +9,9 @@ import pytest
 from scipy.stats import bootstrap, norm
 from sklearn.metrics import roc_auc_score
 
-from cxr.evaluation.bootstrap import METRICS, Integers, Numbers, bootstrap_weights, interval, replicates, roc_replicates
-from cxr.evaluation.metrics import metrics_of
+from cxr.evaluation.bootstrap import bootstrap_weights, interval, replicates, roc_replicates
+from cxr.evaluation.metrics import METRICS, Integers, Numbers
+from cxr.evaluation.run_metrics import metrics_of
 
 
 def simulated(images: int, seed: int) -> tuple[Integers, Integers, Numbers]:

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from cxr.errors import InputError
-from cxr.evaluation.bootstrap import METRICS
-from cxr.evaluation.metrics import metrics_of
+from cxr.evaluation.metrics import METRICS
+from cxr.evaluation.run_metrics import metrics_of
 from cxr.evaluation.uncertainty import two_sided_p, write_uncertainty
 from cxr.files import REPOSITORY, read_json, write_json
 from cxr.study.schemas import read_yaml

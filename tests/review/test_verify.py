@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from cxr.errors import Differs, InputError
-from cxr.evaluation.metrics import write_metrics
+from cxr.evaluation.run_metrics import write_metrics
 from cxr.files import read_json, sha256_of, write_json
 from cxr.images.names import CLASSES
 from cxr.preprocessing.arrays import write_arrays

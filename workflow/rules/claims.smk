@@ -26,7 +26,7 @@ rule claims:
         runtime=10,
     params:
         config=json.dumps(config),
-        code=code_of("cxr.claims.verdicts"),
+        code=code_of("cxr.claims.write"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {EVIDENCE}"
         " --claims {output.record}"

@@ -1,0 +1,27 @@
+"""What keeps results from being the study's own at full length."""
+
+from cxr.evaluation.results import Results
+from cxr.images.names import listed
+from cxr.study.config import Study
+
+# The size at which the study's networks see images (preprint, section 3.1; notebook 1).
+IMAGE_SIZE = 224
+
+
+def shortfalls(study: Study, found: Results) -> list[str]:
+    """Return what keeps results from being the study's own at full length, each in words; an empty list if they are."""
+    cohort, config = found.cohort.plain(), study.config
+    faults = {
+        "the images are drawn phantoms": cohort["synthetic"],
+        "the images are not those of the study, by their numbers": cohort["counts"] != cohort["published_counts"],
+        "all images have one size, so they are a resized copy of the originals": all(
+            cohort[side]["min"] == cohort[side]["max"] for side in ("width", "height")
+        ),
+        f"images are seen at {config['image_size']} px, not at {IMAGE_SIZE}": config["image_size"] != IMAGE_SIZE,
+        "limits shorten the training": bool(config.get("limits")),
+        f"other weights stand in for the pretrained ones: {listed(found.stand_ins)}": bool(found.stand_ins),
+        f"{len(found.not_run)} runs could not be run": bool(found.not_run),
+        f"{len(found.missing)} runs are missing": bool(found.missing),
+        "there is one seed": len(config["seeds"]) == 1,
+    }
+    return [fault for fault, there in faults.items() if there]
