@@ -31,11 +31,13 @@ class Claim:
         relation: ``equals``, ``above``, ``below``, ``at_least``, ``at_most`` or ``within_chance_of``; None as above.
         number: to what.
         precision: the last digit printed, 0 if none is.
-        tolerance: the largest distance that counts as none.
+        tolerance: the largest difference that counts as agreement.
         tolerance_from: where it comes from.
         explained_by: rows of ``paper/discrepancies.yaml``.
         explanation: what else explains a failure, or None.
         not_testable: why no result can tell, or None.
+        any_cohort: whether images of other patients than the study's can tell of it.
+        original_files: whether a resized copy of the images cannot tell of it.
     """
 
     id: str
@@ -51,6 +53,8 @@ class Claim:
     explained_by: Sequence[str]
     explanation: str | None
     not_testable: str | None
+    any_cohort: bool = False
+    original_files: bool = False
 
 
 def read_claims(path: Path, study: Study) -> list[Claim]:
@@ -102,6 +106,8 @@ def read_claims(path: Path, study: Study) -> list[Claim]:
                 explained_by=row.get("explained_by", []),
                 explanation=row.get("explanation"),
                 not_testable=row.get("not_testable"),
+                any_cohort=row.get("scope") == "any_cohort",
+                original_files=row.get("needs") == "original_files",
             )
         )
     for name, times in Counter(claim.id for claim in claims).items():

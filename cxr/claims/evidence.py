@@ -13,6 +13,7 @@ from cxr.evaluation.bootstrap import bootstrap_weights
 from cxr.evaluation.metrics import Integers, Numbers, confusion_counts
 from cxr.evaluation.predictions import read_predictions
 from cxr.evaluation.results import Results, Run
+from cxr.images.cohort import is_of_study, is_resized
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.published import printed_row
@@ -44,11 +45,15 @@ class Evidence:
 
     Attributes:
         origin: what it is called in a sentence.
+        printed: whether it is what the study printed, and no results.
         runs: by experiment and seed.
         absent: why an experiment has no run, or not all of them, by experiment.
         limited: experiments that the config's limits shorten.
         cohort: ``cohort.json``.
         preprocessing: ``preprocessing.json``.
+        patients: how many the test set has.
+        of_study: whether the images are the study's.
+        resized: whether they are a resized copy.
     """
 
     origin: str
@@ -57,6 +62,10 @@ class Evidence:
     limited: frozenset[str] = frozenset()
     cohort: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    patients: int = 0
+    of_study: bool = True
+    resized: bool = False
+    printed: bool = False
 
 
 def evidence_of(study: Study, found: Results, root: Path, protocol: str, resamples: int) -> Evidence:
@@ -94,14 +103,17 @@ def evidence_of(study: Study, found: Results, root: Path, protocol: str, resampl
         _, of, experiment, _ = row["place"].split("/")
         if of == protocol:
             absent[experiment] = row["reason"]
-    preprocessing = found.preprocessing.get(protocol)
+    preprocessing, cohort = found.preprocessing.get(protocol), found.cohort.plain()
     return Evidence(
         origin=f"the protocol '{protocol}'",
         runs=runs,
         absent=absent,
         limited=frozenset(name for name in study.experiments if is_limited(study, name, protocol)),
-        cohort=found.cohort.plain(),
+        cohort=cohort,
         preprocessing=preprocessing.plain() if preprocessing else {},
+        patients=0 if reference is None else reference["patient_fine"].nunique(),
+        of_study=is_of_study(cohort, found.printed.plain()["dataset"]),
+        resized=is_resized(cohort),
     )
 
 
@@ -130,7 +142,7 @@ def printed_evidence(study: Study, printed: Mapping[str, Any], curves: list[Mapp
             by_column = {key: np.array(curve[key], dtype=float) for key in columns}
             runs[name] = {0: RunEvidence(counts=counts, resampled=None, curves=by_column, steps=None)}
     absent = dict.fromkeys(study.catalogue["experiments"], "the study prints nothing of it")
-    return Evidence(origin="the study's own numbers", runs=runs, absent=absent)
+    return Evidence(origin="the study's own numbers", runs=runs, absent=absent, printed=True)
 
 
 def _test_rows(path: Path) -> pd.DataFrame:

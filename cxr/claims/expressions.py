@@ -16,7 +16,7 @@ from jinja2.environment import TemplateExpression
 from jinja2.parser import Parser
 from jinja2.sandbox import SandboxedEnvironment
 
-from cxr.claims.vocabulary import DATA, FUNCTIONS, RESTS_ON, STATISTICS, TEST, TRAINING, Vocabulary
+from cxr.claims.vocabulary import DATA, FUNCTIONS, OF_RUNS, RESTS_ON, STATISTICS, TEST, TRAINING, Vocabulary
 from cxr.errors import InputError, did_you_mean
 from cxr.evaluation.metrics import COUNT_METRICS, Numbers
 from cxr.images.names import CLASSES
@@ -32,7 +32,8 @@ class Expression:
 
     Attributes:
         source: its text.
-        rests_on: ``test`` (predictions of the test set), ``training`` (training curves and settings) or ``data``.
+        rests_on: ``test`` (predictions of the test set), ``training`` (training curves) or ``data`` (counts and
+            constants, which chance does not move).
         experiments: those whose runs it needs.
         compiled: what evaluates it.
     """
@@ -82,7 +83,7 @@ def read_expression(source: str, where: str, choices: Mapping[str, Sequence[str]
         )
     for name, arguments in calls:
         _check_arguments(name, arguments, where, choices)
-    experiments = {arguments[0].value for name, arguments in calls if RESTS_ON.get(name) in (TEST, TRAINING)}
+    experiments = {arguments[0].value for name, arguments in calls if name in OF_RUNS}
     return Expression(
         source=source,
         rests_on=next((kind for kind in (TEST, TRAINING) if kind in rest), DATA),

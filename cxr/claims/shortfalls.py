@@ -1,6 +1,7 @@
 """What keeps results from being the study's own at full length."""
 
 from cxr.evaluation.results import Results
+from cxr.images.cohort import is_resized
 from cxr.images.names import listed
 from cxr.study.config import Study
 
@@ -14,9 +15,7 @@ def shortfalls(study: Study, found: Results) -> list[str]:
     faults = {
         "the images are drawn phantoms": cohort["synthetic"],
         "the images are not those of the study, by their numbers": cohort["counts"] != cohort["published_counts"],
-        "all images have one size, so they are a resized copy of the originals": all(
-            cohort[side]["min"] == cohort[side]["max"] for side in ("width", "height")
-        ),
+        "all images have one size, so they are a resized copy of the originals": is_resized(cohort),
         f"images are seen at {config['image_size']} px, not at {IMAGE_SIZE}": config["image_size"] != IMAGE_SIZE,
         "limits shorten the training": bool(config.get("limits")),
         f"other weights stand in for the pretrained ones: {listed(found.stand_ins)}": bool(found.stand_ins),

@@ -1,196 +1,109 @@
-"""The verdict on each claim under each protocol, with how sure it is."""
+"""What a verdict is, and the rule by which it is given.
 
-import functools
-import math
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import Any
+- ``reproduced``: these data show that the claim holds. For a number, the equivalence test places the value within the
+  margin of it at 5 % (the 90 % interval lies within the margin). For a direction, the 95 % interval lies on the claimed
+  side.
+- ``not reproduced``: these data refute the claim. For a number, the value differs from it at 5 % (the 95 % interval
+  leaves it out) and by more than the margin. For a direction, the 95 % interval lies on the other side.
+- ``undecided``: these data can do neither, since the interval is too wide or its width is not known.
+- ``not testable``: results of this kind cannot tell of the claim, for a reason that is given.
+- ``another cohort``: the claim is about the study's own images, and these are others.
 
-import numpy as np
+Counts of files, and numbers that follow from them without chance, have no interval: they agree to within the tolerance
+or do not.
+"""
 
-from cxr.claims.catalogue import Claim, selectors_of
-from cxr.claims.evidence import Evidence, evidence_of, printed_evidence
-from cxr.claims.vocabulary import TEST, TRAINING, NotTestable, Vocabulary
-from cxr.evaluation.bootstrap import interval
-from cxr.evaluation.results import Results
-from cxr.files import read_json
+from collections.abc import Callable
+
+from cxr.claims.catalogue import Claim
+from cxr.claims.estimates import Estimate
+from cxr.claims.evidence import Evidence
+from cxr.claims.inference import (
+    ALPHA,
+    distance_from_claim,
+    is_significant,
+    number_of,
+    quantile,
+)
 from cxr.images.names import listed
-from cxr.study.config import PAPER, Study
 
-RESAMPLES = 2000
-REPRODUCED, WITHIN = "reproduced", "within interval"
-NOT_REPRODUCED, NOT_TESTABLE = "not reproduced", "not testable"
-VERDICTS = (REPRODUCED, WITHIN, NOT_REPRODUCED, NOT_TESTABLE)
-# How verdicts are counted, and what tolerances are multiplied by for it.
-FACTORS = {"": 1.0, "_half_tolerance": 0.5, "_double_tolerance": 2.0}
+REPRODUCED, UNDECIDED, NOT_REPRODUCED = "reproduced", "undecided", "not reproduced"
+NOT_TESTABLE, ANOTHER_COHORT = "not testable", "another cohort"
+VERDICTS = (REPRODUCED, UNDECIDED, NOT_REPRODUCED, NOT_TESTABLE, ANOTHER_COHORT)
 
-INTERVALS = {TEST: "95 % bootstrap over patients of the test set", TRAINING: "range over seeds"}
-# Fewer seeds have no range to speak of.
-SEEDS_OF_RANGE = 3
 # Decimal fractions differ from their binary ones by less.
 ROUNDING = 1e-9
 
-
-# Whether a relation to a number holds for some value from low to high, given a margin.
-RELATIONS: dict[str, Callable[[float, float, float, float], bool]] = {
-    "equals": lambda low, high, number, margin: (
-        low <= number + margin + ROUNDING and high >= number - margin - ROUNDING
-    ),
-    "above": lambda low, high, number, margin: high > number - margin + ROUNDING,
-    "below": lambda low, high, number, margin: low < number + margin - ROUNDING,
-    "at_least": lambda low, high, number, margin: high >= number - margin - ROUNDING,
-    "at_most": lambda low, high, number, margin: low <= number + margin + ROUNDING,
+# Whether a relation of a value to a number holds, given a margin.
+RELATIONS: dict[str, Callable[[float, float, float], bool]] = {
+    "equals": lambda value, number, margin: abs(value - number) <= margin + ROUNDING,
+    "above": lambda value, number, margin: value > number - margin + ROUNDING,
+    "below": lambda value, number, margin: value < number + margin - ROUNDING,
+    "at_least": lambda value, number, margin: value >= number - margin - ROUNDING,
+    "at_most": lambda value, number, margin: value <= number + margin + ROUNDING,
 }
 
 
-def records_of(study: Study, found: Results, root: Path, claims: Sequence[Claim]) -> list[dict[str, Any]]:
-    """Return the records of ``claims.json``, in the order of the claims.
-
-    Args:
-        study: the config and what it names.
-        found: its results.
-        root: ``results/<config name>``.
-        claims: of ``read_claims``.
-    """
-    printed = read_json(PAPER / "published" / "results.json")
-    own = printed_evidence(study, printed, read_json(PAPER / "published" / "curves.json"))
-    evidence = {name: evidence_of(study, found, root, name, RESAMPLES) for name in study.protocols}
-    vocabulary = functools.partial(Vocabulary, printed=printed, selectors=selectors_of(study))
-    return [record_of(claim, evidence, own, vocabulary) for claim in claims]
-
-
-def record_of(
-    claim: Claim, evidence: Mapping[str, Evidence], own: Evidence, vocabulary: Callable[..., Vocabulary]
-) -> dict[str, Any]:
-    """Return what is found about a claim.
-
-    Args:
-        claim: the claim.
-        evidence: by protocol.
-        own: what the study printed.
-        vocabulary: makes the vocabulary of some evidence, with ``seeds`` and ``resampled``.
-
-    Returns:
-        ``id``, ``section``, ``figure``, ``notebook``, ``says``, ``reading``, ``quantity`` (the expression), ``kind``
-        (``test``, ``training`` or ``data``, what it rests on), ``claimed`` (number by relation), ``printed_precision``,
-        ``tolerance``, ``tolerance_from``, ``explained_by``, ``explanation`` (each null where there is none);
-        ``on_print``, ``value`` and ``verdict`` for the study's own printed numbers, null where they do not suffice;
-        ``protocols``, for each what ``assessed`` returns.
-    """
-    assess = functools.partial(assessed, claim)
-    printed = assess(own, functools.partial(vocabulary, own))
-    return {
-        "id": claim.id,
-        **{key: claim.where.get(key) for key in ("section", "figure", "notebook")},
-        "says": claim.says,
-        "reading": claim.reading,
-        "quantity": claim.quantity and claim.quantity.source,
-        "kind": claim.quantity and claim.quantity.rests_on,
-        "claimed": {claim.relation: claim.number} if claim.relation else None,
-        "printed_precision": claim.precision or None,
-        "tolerance": claim.tolerance,
-        "tolerance_from": claim.tolerance_from,
-        "explained_by": list(claim.explained_by),
-        "explanation": claim.explanation,
-        "on_print": None
-        if printed["verdict"] == NOT_TESTABLE
-        else {"value": printed["value"], "verdict": printed["verdict"]},
-        "protocols": {name: assess(held, functools.partial(vocabulary, held)) for name, held in evidence.items()},
-    }
-
-
-def assessed(claim: Claim, evidence: Evidence, vocabulary: Callable[..., Vocabulary]) -> dict[str, Any]:
-    """Return the verdict on a claim for some evidence.
-
-    Args:
-        claim: the claim.
-        evidence: of one protocol, or the printed numbers.
-        vocabulary: makes its vocabulary, with ``seeds`` and ``resampled``.
-
-    Returns:
-        ``value``, on means over seeds; ``seeds``, the values of single seeds as ``mean``, ``sd`` (n - 1; null for one),
-        ``min``, ``max``, ``n``; ``interval`` [low, high] and ``interval_kind``; ``verdict``,
-        ``verdict_half_tolerance``, ``verdict_double_tolerance``; ``reason``, why it is not testable; ``limited``,
-        whether the config's limits shorten a run that it needs. Null where there is none.
-    """
-    reason = claim.not_testable or _lacking(claim, evidence)
-    if reason or not claim.quantity:
-        return _not_testable(str(reason), evidence, claim)
-    quantity = claim.quantity
-    runs = [evidence.runs[name] for name in sorted(quantity.experiments)]
-    seeds = sorted(set.intersection(*map(set, runs))) if runs else []
-    try:
-        value = float(quantity.values(vocabulary(seeds=seeds))[0])
-        single = [float(quantity.values(vocabulary(seeds=[seed]))[0]) for seed in seeds]
-        spread, kind = None, None
-        if quantity.rests_on == TEST and all(run[seed].resampled is not None for run in runs for seed in seeds):
-            spread, kind = interval(quantity.values(vocabulary(seeds=seeds, resampled=True))), INTERVALS[TEST]
-        elif quantity.rests_on == TRAINING and len(seeds) >= SEEDS_OF_RANGE:
-            spread, kind = [min(single), max(single)], INTERVALS[TRAINING]
-    except NotTestable as error:
-        return _not_testable(str(error), evidence, claim)
-    if not math.isfinite(value):
-        return _not_testable("its value is not defined for these results", evidence, claim)
-    if claim.relation == "within_chance_of" and spread is None:
-        return _not_testable("it is about an interval, and there is none", evidence, claim)
-    return {
-        "value": value,
-        "seeds": {
-            "mean": float(np.mean(single)),
-            "sd": float(np.std(single, ddof=1)) if len(single) > 1 else None,
-            "min": min(single),
-            "max": max(single),
-            "n": len(single),
-        }
-        if single
-        else None,
-        "interval": spread,
-        "interval_kind": kind,
-        **{f"verdict{suffix}": verdict(claim, value, spread, factor) for suffix, factor in FACTORS.items()},
-        "reason": None,
-        "limited": bool(quantity.experiments & evidence.limited),
-    }
-
-
-def _lacking(claim: Claim, evidence: Evidence) -> str | None:
-    """Why there are no runs that a claim needs with a seed in common, or None if there are."""
+def set_aside(claim: Claim, evidence: Evidence) -> tuple[str, str] | None:
+    """Return the verdict on a claim that cannot be judged, with the reason, or None if it can be."""
+    if claim.not_testable:
+        return NOT_TESTABLE, claim.not_testable
+    if not evidence.of_study and not claim.any_cohort:
+        return ANOTHER_COHORT, "it is about the study's own images, and these are others"
+    if evidence.resized and claim.original_files:
+        return NOT_TESTABLE, "it is a property of the original files, and these images are a resized copy"
+    if evidence.printed and claim.relation == "within_chance_of":
+        return NOT_TESTABLE, "it is about an interval, and the print has no images to draw one from"
     needed = sorted(claim.quantity.experiments) if claim.quantity else []
     for name in needed:
         if name not in evidence.runs:
-            return f"{name} was not run: {evidence.absent[name]}"
+            return NOT_TESTABLE, f"{name} was not run: {evidence.absent[name]}"
     if needed and not set.intersection(*(set(evidence.runs[name]) for name in needed)):
-        return f"{listed(needed)} have no seed in common"
+        return NOT_TESTABLE, f"{listed(needed)} have no seed in common"
     return None
 
 
-def _not_testable(reason: str, evidence: Evidence, claim: Claim) -> dict[str, Any]:
-    return {
-        "value": None,
-        "seeds": None,
-        "interval": None,
-        "interval_kind": None,
-        **{f"verdict{suffix}": NOT_TESTABLE for suffix in FACTORS},
-        "reason": reason,
-        "limited": bool(claim.quantity and claim.quantity.experiments & evidence.limited),
-    }
+def verdict_of(claim: Claim, found: Estimate, p: float | None, p_equivalence: float | None, factor: float = 1.0) -> str:
+    """Return ``reproduced``, ``undecided`` or ``not reproduced``.
 
-
-def verdict(claim: Claim, value: float, spread: Sequence[float] | None, factor: float = 1.0) -> str:
-    """Return ``reproduced``, ``within interval`` or ``not reproduced``.
-
-    A claim is reproduced if its relation holds for the value, with the tolerance as margin; it is within the interval
-    if it holds for a number of the interval, up to the rounding of the printed digits.
+    A claim that a difference may be chance (``within_chance_of``) holds unless the difference is significant.
 
     Args:
         claim: a testable claim.
-        value: of its quantity.
-        spread: the interval [low, high], or None.
+        found: what results give for its quantity.
+        p: of the test that it differs from what is claimed (``cxr.claims.inference``), as it is or adjusted.
+        p_equivalence: of the test that it agrees, likewise.
         factor: what the tolerance is multiplied by.
     """
-    number, tolerance = claim.number or 0.0, claim.tolerance or 0.0
-    if claim.relation == "within_chance_of":
-        return REPRODUCED if spread and spread[0] <= number <= spread[1] else NOT_REPRODUCED
-    holds = RELATIONS[str(claim.relation)]
-    if holds(value, value, number, factor * tolerance):
-        return REPRODUCED
-    return WITHIN if spread and holds(spread[0], spread[1], number, claim.precision / 2) else NOT_REPRODUCED
+    relation, margin = str(claim.relation), factor * (claim.tolerance or 0.0)
+    if found.standard_error is None:
+        return UNDECIDED
+    if relation == "within_chance_of":
+        return NOT_REPRODUCED if is_significant(p) else REPRODUCED
+    holds = RELATIONS[relation](found.centre, number_of(claim), margin)
+    if found.standard_error == 0:
+        return REPRODUCED if holds else NOT_REPRODUCED
+    if holds:
+        return REPRODUCED if is_significant(p_equivalence if relation == "equals" else p) else UNDECIDED
+    return NOT_REPRODUCED if is_significant(p) else UNDECIDED
+
+
+def distance_of(claim: Claim, found: Estimate) -> float | None:
+    """Return how far the value is from where the verdict would be another, in the units of the value.
+
+    On another machine a value may differ in its last digits; a verdict that lies nearer to its boundary than that may
+    be another one there. None where no rounding moves the verdict: for counts that are equal or not, and where the
+    standard error is not known.
+    """
+    error, margin = found.standard_error, claim.tolerance or 0.0
+    if error is None or (error == 0 and claim.relation == "equals" and margin == 0):
+        return None
+    if claim.relation != "equals":
+        away = distance_from_claim(claim, found.centre)
+        return abs(away - quantile(1 - ALPHA, found) * error) if error else away
+    away = abs(found.centre - number_of(claim))
+    agrees, differs = margin, margin
+    if error:
+        agrees = margin - quantile(1 - 2 * ALPHA, found) * error
+        differs = max(margin, claim.precision / 2 + quantile(1 - ALPHA, found) * error)
+    return min(abs(away - agrees), abs(away - differs))

@@ -179,12 +179,13 @@ def _sum(content: Any, key: str) -> float:
     return float(content)
 
 
-# What the numbers of a function rest on: the test set, training, or neither; the rest combine what others return.
+# What the numbers of a function rest on: the test set, curves of training, or data that chance does not move; the other
+# functions combine what these return.
 TEST, TRAINING, DATA = "test", "training", "data"
 RESTS_ON = {
     "test": TEST,
     "curve": TRAINING,
-    "steps": TRAINING,
+    "steps": DATA,
     "cohort": DATA,
     "images": DATA,
     "training_images": DATA,
@@ -192,4 +193,6 @@ RESTS_ON = {
     "printed": DATA,
     "published": DATA,
 }
+# The functions whose first argument is an experiment that must have been run.
+OF_RUNS = ("test", "curve", "steps")
 FUNCTIONS = (*RESTS_ON, "mean_of", "highest", "lowest", "share_within", "size")

@@ -265,7 +265,7 @@ def draw_claims(figure: Figure, shown: Shown) -> str | None:
         for row, title in enumerate(shown.protocols.values()):
             axes.text(left - 0.06, top + (row + 0.5) * cell, title, fontsize=TINY, ha="right", va="center")
     for number, (verdict, (sign, colour)) in enumerate(VERDICTS.items()):
-        key = left + 1.25 * number + cell / 2, HEAD + 0.1
+        key = left + 1.08 * number + cell / 2, HEAD + 0.1
         axes.text(key[0] + 0.15, key[1], verdict, fontsize=SMALL, va="center")
         # One path for all of a kind: a page draws it much faster than a path for each.
         square = Outline.unit_rectangle().transformed(Affine2D().translate(-0.5, -0.5).scale(0.9 * cell))

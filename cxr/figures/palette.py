@@ -12,7 +12,8 @@ BLUE, VERMILLION = "#0072b2", "#d55e00"
 # The sign and the colour of each verdict of claims.json.
 VERDICTS = {
     "reproduced": ("\N{CHECK MARK}", "#00558a"),
-    "within interval": ("\N{ALMOST EQUAL TO}", "#6f3f8f"),
+    "undecided": ("?", "#6f3f8f"),
     "not reproduced": ("\N{MULTIPLICATION SIGN}", "#b04400"),
     "not testable": ("\N{EN DASH}", "#66605f"),
+    "another cohort": ("\N{NOT EQUAL TO}", "#4a6b4a"),
 }

@@ -16,6 +16,7 @@ from cxr.errors import InputError
 from cxr.evaluation.predictions import read_predictions
 from cxr.evaluation.run_metrics import write_metrics
 from cxr.files import read_json, sha256_of
+from cxr.images.cohort import is_of_study
 from cxr.preprocessing.split import digest_of_test_rows, make_split
 from cxr.provenance import PACKAGES
 from cxr.study import layout
@@ -27,8 +28,6 @@ TOLERANCE = 1e-12
 STUDY_SPLIT = {"method": "permuted_halves", "listing_order": "case_insensitive", "seed": 42}
 STUDY_TEST_ROWS = "1d7a6fb2f7fc9b5b"
 RUN_FILES = ("run.json", "history.csv", "predictions.csv")
-# Sources that deliver nothing but the study's images; a folder may hold others.
-STUDY_SOURCES = ("kaggle", "mendeley")
 
 
 @dataclass(frozen=True)
@@ -114,7 +113,7 @@ def check_data(results: Path, published: Mapping[str, Any], expectation: Mapping
     """
     cohort = read_json(layout.cohort(results))
     manifest = layout.manifest(results)
-    if is_of_study(cohort, published):
+    if is_of_study(cohort, published["dataset"]):
         for part, counts in published["dataset"].items():
             yield equal(f"images in {part}", _counted(counts), _counted(cohort["counts"][part]))
     else:
@@ -136,11 +135,6 @@ def check_data(results: Path, published: Mapping[str, Any], expectation: Mapping
         yield equal("manifest", expectation["manifest"][:16], sha256_of(manifest)[:16])
 
 
-def is_of_study(cohort: Mapping[str, Any], published: Mapping[str, Any]) -> bool:
-    """Return whether the images are the study's, or are said to be."""
-    return cohort["source"] in STUDY_SOURCES or (not cohort["synthetic"] and cohort["counts"] == published["dataset"])
-
-
 def _counted(counts: Mapping[str, int]) -> str:
     return ", ".join(f"{count} {name}" for name, count in counts.items())
 
@@ -150,7 +144,7 @@ def check_splits(
 ) -> Iterator[Check]:
     """Compare each protocol's split with one made anew, with its digest, the study's and the committed one."""
     manifest = pd.read_csv(layout.manifest(results))
-    of_study = is_of_study(read_json(layout.cohort(results)), published)
+    of_study = is_of_study(read_json(layout.cohort(results)), published["dataset"])
     for protocol, rules in study.protocols.items():
         path, preprocessing = layout.split(results, protocol), layout.preprocessing(results, protocol)
         if not path.exists():

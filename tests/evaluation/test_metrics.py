@@ -1,9 +1,5 @@
 """Metrics on predictions whose answers are known."""
 
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +11,8 @@ from sklearn.metrics import balanced_accuracy_score
 from cxr.errors import InputError
 from cxr.evaluation.predictions import read_predictions
 from cxr.evaluation.run_metrics import metrics_of, write_metrics, youden_threshold
-from cxr.files import REPOSITORY, read_json, write_json
+from cxr.files import read_json
 from cxr.study.config import PAPER
-from cxr.study.schemas import read_yaml
 
 
 def predictions(tn: int, fp: int, fn: int, tp: int) -> pd.DataFrame:
@@ -250,51 +245,3 @@ def test_what_is_no_table_is_one_sentence(tmp_path: Path, content: bytes) -> Non
     (tmp_path / "predictions.csv").write_bytes(content)
     with pytest.raises(InputError, match=r"predictions\.csv is not a CSV table"):
         read_predictions(tmp_path / "predictions.csv")
-
-
-def test_a_metric_is_added_in_one_place(tmp_path: Path) -> None:
-    """A row in the table METRICS is enough: metrics.json, the bootstrap, comparisons and claims know the metric."""
-    for name in ("cxr", "paper", "workflow"):
-        shutil.copytree(REPOSITORY / name, tmp_path / name, ignore=shutil.ignore_patterns("*.zip", "__pycache__"))
-    table = tmp_path / "cxr" / "evaluation" / "metrics.py"
-    row = '    "youden_index": Metric(of_counts=lambda counts: _recall(1)(counts) + _recall(0)(counts) - 1),\n'
-    start = "METRICS: dict[str, Metric] = {\n"
-    assert start in table.read_text()
-    table.write_text(table.read_text().replace(start, start + row))
-    claims = tmp_path / "paper" / "claims.yaml"
-    claims.write_text(claims.read_text().replace("test('custom', 'accuracy')", "test('custom', 'youden_index')"))
-    comparisons = tmp_path / "paper" / "comparisons.yaml"
-    comparisons.write_text(comparisons.read_text().replace("[accuracy, auroc]", "[youden_index]"))
-    predictions(3, 1, 2, 4).to_csv(tmp_path / "predictions.csv", index=False)
-    code = """
-import json
-import numpy as np
-import os
-import shutil
-import subprocess
-import sys
-from pathlib import Path
-from cxr.claims.catalogue import read_claims
-from cxr.evaluation.bootstrap import replicates
-from cxr.evaluation.paired_tests import read_comparisons
-from cxr.evaluation.run_metrics import write_metrics
-from cxr.study.config import PAPER, Study
-study = Study.from_config({**json.loads(Path("config.json").read_text())})
-write_metrics([Path("predictions.csv")], [Path("metrics.json")])
-read_comparisons(PAPER / "comparisons.yaml", study.catalogue["experiments"])
-read_claims(PAPER / "claims.yaml", study)
-label, predicted, probability = np.array([0, 1]), np.array([0, 1]), np.array([0.1, 0.9])
-print(replicates(label, predicted, probability, np.ones((3, 2), dtype=int))["youden_index"])
-"""
-    config = {**read_yaml(REPOSITORY / "config" / "demo.yaml"), "protocols": ["published"], "ablations": []}
-    write_json(tmp_path / "config.json", config)
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": str(tmp_path)},
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.strip() == "[1. 1. 1.]"
-    assert read_json(tmp_path / "metrics.json")["test"]["youden_index"] == pytest.approx(4 / 6 + 3 / 4 - 1)

@@ -259,7 +259,7 @@ def test_claims_are_counted_by_verdict_and_every_one_has_its_cell():
         for verdict, (_, colour) in VERDICTS.items()
     }
     # One more each, in the key.
-    assert closings == {"reproduced": 4, "within interval": 1, "not reproduced": 1, "not testable": 2}
+    assert closings == {"reproduced": 4, "undecided": 1, "not reproduced": 1, "not testable": 2, "another cohort": 1}
     alone = replace(made, claims=claims[:1], protocols={"p": "as published"})
     assert drawn(draw_claims, alone)[1] == "Verdicts on 1 claim, as published: 1 reproduced."
 

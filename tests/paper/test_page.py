@@ -23,7 +23,7 @@ WIDTHS = (400, 900, 1400)
 PAGED_MEDIA = r"CSS: .*(string\(|“(bookmark-level|bookmark-state|string-set|transform)” doesn't exist)"
 
 # Rows that go on with the row above, one of ten without a number, and each verdict.
-VERDICTS = ("reproduced", "within-interval", "not-reproduced", "not-testable")
+VERDICTS = ("reproduced", "undecided", "not-reproduced", "not-testable", "another-cohort")
 ROWS = [("Pear", 0.3), ("", 0.25), ("Apple", 1200), ("", -4), ("Fig", 7), ("Plum", 80), ("Date", 9), ("", 10.5)]
 ROWS += [("Lime", 2), ("Kiwi", None)]
 TABLE = (

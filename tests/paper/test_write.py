@@ -82,7 +82,7 @@ def test_a_number_of_a_run_links_to_the_runs_record(page):
 def test_the_studys_table_is_shown_whole_with_what_was_not_run(page):
     rows = table_of(page, "fig-metrics")
     assert len(rows) == 8
-    assert all(row.count('class="printed"') == 7 == row.count("verdict-not-testable") for row in rows)
+    assert all(row.count('class="printed"') == 7 == row.count("verdict-another-cohort") for row in rows)
     assert "ResNet-18 I, n = 500 (not run)" in words(rows[0])
     printed = json.loads((PAPER / "published" / "results.json").read_text())["metrics"][2]["preprint_figure_3"]
     assert re.findall(r">([\d.]+)</span></span>", rows[0]) == [f"{value:.6g}" for value in printed.values()]

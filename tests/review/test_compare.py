@@ -49,7 +49,7 @@ def pair(tmp_path: Path) -> tuple[Path, Path]:
     write_run(first, "old", 0.5, 0.5, 1)
     write_run(second, "new", 0.6, 0.6, 1)
     write_claims(first, C1="reproduced", C2="not reproduced")
-    write_claims(second, C1="reproduced", C2="within interval")
+    write_claims(second, C1="reproduced", C2="undecided")
     return first, second
 
 
@@ -75,7 +75,7 @@ def test_the_terminal_shows_runs_settings_and_verdicts_that_differ_and_no_others
     made_with = lines[lines.index("made with first second runs") + 1 :]
     assert made_with[0] == "settings.model.head.dropout 0 0.2 published/custom/seed-42"
     assert made_with[1] == ""
-    assert lines[-1] == "C2.published not reproduced within interval"
+    assert lines[-1] == "C2.published not reproduced undecided"
     assert not [line for line in lines if line.startswith("C1")]
 
 

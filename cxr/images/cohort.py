@@ -1,0 +1,22 @@
+"""What ``cohort.json`` tells of the images as a whole."""
+
+from collections.abc import Mapping
+from typing import Any
+
+# Sources that deliver nothing but the study's images; a folder may hold others.
+STUDY_SOURCES = ("kaggle", "mendeley", "embedded")
+
+
+def is_of_study(cohort: Mapping[str, Any], published_counts: Mapping[str, Any]) -> bool:
+    """Return whether the images are the study's, by their source or by their numbers.
+
+    Args:
+        cohort: ``cohort.json``.
+        published_counts: the study's images by folder and class, ``dataset`` of ``paper/published/results.json``.
+    """
+    return cohort["source"] in STUDY_SOURCES or (not cohort["synthetic"] and cohort["counts"] == published_counts)
+
+
+def is_resized(cohort: Mapping[str, Any]) -> bool:
+    """Return whether all images have one size, which those of X-ray machines do not have: a resized copy."""
+    return all(cohort[side]["min"] == cohort[side]["max"] for side in ("width", "height"))
