@@ -1,4 +1,4 @@
-# From chest X-rays to a paper. `snakemake --cores all` runs the demo; `--configfile config/config.yaml` runs the study.
+# From chest X-rays to a paper. `snakemake --cores all` runs the study; `--configfile config/demo.yaml` runs the demo.
 import json
 import sys
 from pathlib import Path
@@ -7,12 +7,13 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-# A --configfile on the command line takes the place of the demo's; --config KEY=VALUE changes a key of either.
-if "name" not in config:
+# A --configfile on the command line takes the place of the study's; --config KEY=VALUE changes a key of either.
+if not workflow.overwrite_configfiles:
 
-    configfile: "config/demo.yaml"
+    configfile: "config/config.yaml"
 
 
+from cxr.errors import exit_with_sentence
 from cxr.study import arrays, settings
 from cxr.study.code_digests import code_of
 from cxr.study.config import Study
@@ -35,7 +36,12 @@ container: "docker://condaforge/miniforge3:latest"
 report: "workflow/report/workflow.rst"
 
 
-study = Study.from_config(config)
+with exit_with_sentence():
+    study = Study.from_config(config)
+    SOURCE = image_source(study)
+    ARCHIVE = settings.archive_of(study)
+    WEIGHTS = settings.all_weights_settings(study)
+config.update(study.config)
 RESULTS = study.results
 
 

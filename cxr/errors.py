@@ -1,7 +1,8 @@
 """Errors whose message is meant for the user."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 
 
 class InputError(Exception):
@@ -13,6 +14,18 @@ class InputError(Exception):
 
 class Differs(Exception):  # noqa: N818, since a difference is a result and not an error
     """A comparison found differences; the command line prints only the message and exits with 1."""
+
+
+@contextmanager
+def exit_with_sentence() -> Iterator[None]:
+    """End the program with 1 and the sentence alone on standard error where the block raises an ``InputError``.
+
+    For the Snakefile: Snakemake itself would print the lines of code that an exception went through.
+    """
+    try:
+        yield
+    except InputError as error:
+        raise SystemExit(str(error)) from None
 
 
 def did_you_mean(word: str, choices: Iterable[str]) -> str:

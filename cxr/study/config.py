@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from cxr.errors import InputError, did_you_mean
+from cxr.study.device import resolved_device
 from cxr.study.layout import place_of
 from cxr.study.protocols import DISCREPANCIES, PAPER, flipped, merged, protocol_of, read_discrepancies, read_experiments
-from cxr.study.schemas import validate
+from cxr.study.schemas import coerced, validate
 
 __all__ = ["PAPER", "Study", "expanded", "read_experiments", "read_protocol"]
 
@@ -45,10 +46,16 @@ class Study:
     def from_config(cls, config: Mapping[str, Any]) -> "Study":
         """Validate a config and read what it names.
 
+        Args:
+            config: numbers, lists and the like may be strings, as Snakemake's ``--config`` gives them. ``device: auto``
+                becomes ``cuda`` where this machine has a GPU, and ``cpu`` elsewhere.
+
         Raises:
             InputError: an unknown key, a wrong value, or a name that ``paper/`` does not hold.
         """
-        validate(dict(config), "config", f"config '{config.get('name', '?')}'")
+        config = coerced(dict(config), "config")
+        validate(config, "config", f"config '{config.get('name', '?')}'")
+        config = {**config, "device": resolved_device(config["device"])}
         catalogue = read_experiments(PAPER / "experiments.yaml")
         protocols = {name: read_protocol(name, catalogue) for name in config["protocols"]}
         first, rows = config["protocols"][0], read_discrepancies(DISCREPANCIES)

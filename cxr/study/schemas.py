@@ -46,6 +46,32 @@ def validate(content: Any, schema_name: str, source: str) -> None:
         raise InputError(f"{source}: {_sentence(error)}")
 
 
+def coerced(content: Any, schema_name: str) -> Any:
+    """Return ``content`` with its strings read as YAML where ``workflow/schemas`` wants anything but a string.
+
+    So ``--config 'seeds=[42, 43]'``, which Snakemake reads as two strings, means two numbers. A string that is no such
+    value is left for ``validate`` to refuse.
+    """
+    root = _validator(schema_name).schema
+    return _coerced(content, root, root)
+
+
+def _coerced(content: Any, schema: Any, root: Any) -> Any:
+    if "$ref" in schema:
+        schema = root["$defs"][schema["$ref"].rpartition("/")[2]]
+    if isinstance(content, str) and schema.get("type", "string") != "string":
+        try:
+            content = yaml.safe_load(content)
+        except yaml.YAMLError:
+            return content
+    if isinstance(content, dict):
+        known, others = schema.get("properties", {}), schema.get("additionalProperties") or {}
+        return {key: _coerced(value, known.get(key, others), root) for key, value in content.items()}
+    if isinstance(content, list):
+        return [_coerced(value, schema.get("items", {}), root) for value in content]
+    return content
+
+
 @functools.cache
 def _validator(schema_name: str) -> jsonschema.Draft202012Validator:
     return jsonschema.Draft202012Validator(read_yaml(SCHEMAS / f"{schema_name}.schema.yaml"))

@@ -112,6 +112,16 @@ def weights_settings(study: Study, backbone: str) -> dict[str, Any]:
     return {"backbone": backbone, "source": "file", "path": str(path), "sha256": chosen["sha256"]}
 
 
+def all_weights_settings(study: Study) -> dict[str, dict[str, Any]]:
+    """Return ``weights_settings`` of every backbone of the catalogue.
+
+    Raises:
+        InputError: as ``weights_settings``.
+    """
+    backbones = {experiment["model"]["backbone"] for experiment in study.catalogue["experiments"].values()}
+    return {backbone: weights_settings(study, backbone) for backbone in sorted(backbones)}
+
+
 def pretrained_backbone(study: Study, experiment: str, protocol: str) -> str | None:
     """The backbone whose pretrained weights a run starts from, or None for random weights."""
     model = study.spec(experiment, protocol)["model"]

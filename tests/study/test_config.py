@@ -12,7 +12,7 @@ from cxr.files import REPOSITORY
 from cxr.study.arrays import all_arrays, array_name, arrays_of
 from cxr.study.config import PAPER, Study, read_experiments, read_protocol
 from cxr.study.image_source import image_source, listing_digest
-from cxr.study.schemas import read_yaml
+from cxr.study.schemas import coerced, read_yaml
 from cxr.study.settings import run_settings
 
 DEMO = read_yaml(REPOSITORY / "config" / "phantom.yaml")
@@ -59,6 +59,32 @@ def test_bad_configs_are_one_sentence(path: str, value: Any, words: list[str]) -
     assert "\n" not in str(caught.value)
     for word in words:
         assert word in str(caught.value)
+
+
+def test_strings_of_the_command_line_become_what_the_schema_wants() -> None:
+    given = {
+        "seeds": ["42", "43"],
+        "threads": "2",
+        "one_process": "true",
+        "gpu_mb": {"resnet18": "4000"},
+        "data": {"source": "phantom", "phantom": {"seed": "1", "counts": "{train: {NORMAL: 2, PNEUMONIA: 3}}"}},
+        "limits": "[{experiments: [custom], epochs: 3}]",
+        "experiments": ["custom"],
+        "weights": {"resnet18": "none"},
+        "name": "2024",
+    }
+    assert coerced(given, "config") == {
+        "seeds": [42, 43],
+        "threads": 2,
+        "one_process": True,
+        "gpu_mb": {"resnet18": 4000},
+        "data": {"source": "phantom", "phantom": {"seed": 1, "counts": {"train": {"NORMAL": 2, "PNEUMONIA": 3}}}},
+        "limits": [{"experiments": ["custom"], "epochs": 3}],
+        "experiments": ["custom"],
+        "weights": {"resnet18": "none"},
+        "name": "2024",
+    }
+    assert coerced({"seeds": "[1", "image_size": "large"}, "config") == {"seeds": "[1", "image_size": "large"}
 
 
 def test_missing_key_is_named() -> None:

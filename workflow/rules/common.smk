@@ -1,7 +1,6 @@
 # What several rules name: the runs, and what a job that trains reads.
 RUN = f"{RESULTS}/training/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
 RUNS = [f"{RESULTS}/training/{place}" for place in study.run_places()]
-ARCHIVE = settings.archive_of(study)
 TAKEN = [
     f"{RESULTS}/training/{place}"
     for place in study.run_places()

@@ -13,7 +13,7 @@ rule images:
         mem_mb=2000,
         runtime=240,
     params:
-        source=json.dumps(image_source(study)),
+        source=json.dumps(SOURCE),
         folder=f"{RESULTS}/images/files",
         code=code_of("cxr.images.sources"),
     shell:

@@ -14,9 +14,7 @@ rule weights:
         mem_mb=2000,
         runtime=30,
     params:
-        settings=lambda wildcards: json.dumps(
-            settings.weights_settings(study, wildcards.backbone)
-        ),
+        settings=lambda wildcards: json.dumps(WEIGHTS[wildcards.backbone]),
         code=code_of("cxr.networks.weights"),
     shell:
         "python -m cxr --log {log} weights --settings {params.settings:q} --weights {output.state} --facts {output.facts}"
