@@ -8,8 +8,8 @@ import pandas as pd
 
 from cxr.errors import InputError
 from cxr.files import read_json, written_whole
+from cxr.review.expectation import verdicts_of
 from cxr.review.tables import aligned
-from cxr.review.verify import verdicts_of
 from cxr.study import layout
 
 # Measures of a run, each with a number of decimals for the terminal.

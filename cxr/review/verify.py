@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr.errors import Differs, InputError
-from cxr.files import REPOSITORY, read_json, sha256_of, write_json
+from cxr.files import REPOSITORY, read_json, write_json
 from cxr.progress import clock
 from cxr.provenance import processor
 from cxr.review.checks import (
@@ -20,10 +20,10 @@ from cxr.review.checks import (
     check_predictions,
     check_runs,
     check_splits,
-    each,
     run_files,
     skipped,
 )
+from cxr.review.expectation import check_claims, check_metrics, expectation_of
 from cxr.review.tables import aligned
 from cxr.study import layout
 from cxr.study.arrays import arrays_of
@@ -50,8 +50,7 @@ def verify(
     Args:
         config: the config.
         results: ``results/<config name>``; nothing in it is changed.
-        expected: ``paper/expected/<config name>.json``, the committed expectation: ``manifest`` and ``splits`` (SHA-256
-            of ``manifest.csv``, and of ``split.csv`` by protocol) and ``claims`` (verdict by claim and protocol).
+        expected: ``paper/expected/<config name>.json``, the committed expectation, as ``expectation_of`` describes it.
         record: also write the checks to this file, as JSON: ``checks``, each with ``name``, ``expected``, ``found``,
             ``verdict`` (ok, differs or skipped) and ``faults``.
         lock: the pinned versions of packages.
@@ -66,7 +65,8 @@ def verify(
     if not layout.manifest(results).exists():
         raise InputError(f"{layout.manifest(results)} does not exist; run the workflow, or name other results.")
     if accept:
-        write_json(expected, expectation_of(study, results))
+        bounds = read_json(expected).get("bounds") if expected.exists() else None
+        write_json(expected, expectation_of(study, results, bounds))
     expectation = read_json(expected) if expected.exists() else None
     published = read_json(PAPER / "published" / "results.json")
     whole = [place for place in study.run_places() if all(path.exists() for path in run_files(results, place))]
@@ -77,7 +77,8 @@ def verify(
         *check_runs(study, results),
         *check_predictions(results, whole),
         *(check_repetition(study, results, whole) if repeat else [skipped("a run done twice", "not asked for")]),
-        check_claims(results, expectation),
+        *check_metrics(study, results, expectation),
+        *check_claims(results, expectation),
     ]
     print(table_of(checks))
     if record:
@@ -87,48 +88,6 @@ def verify(
         raise Differs(f"{len(differing)} of {len(checks)} checks differ: {', '.join(differing)}.")
 
 
-def expectation_of(study: Study, results: Path) -> dict[str, Any]:
-    """Return what ``paper/expected/<config name>.json`` says of results like these."""
-    splits = {name: layout.split(results, name) for name in study.protocols}
-    return {
-        "manifest": sha256_of(layout.manifest(results)),
-        "splits": {name: sha256_of(path) for name, path in splits.items() if path.exists()},
-        "claims": verdicts_of(results) or {},
-    }
-
-
-def verdicts_of(results: Path) -> dict[str, dict[str, str]] | None:
-    """Return the verdicts of ``claims.json`` by claim and protocol, or None if it is not there."""
-    path = layout.claims(results)
-    if not path.exists():
-        return None
-    return {
-        claim["id"]: {protocol: outcome["verdict"] for protocol, outcome in claim["protocols"].items()}
-        for claim in read_json(path)["claims"]
-    }
-
-
-def check_claims(results: Path, expectation: Mapping[str, Any] | None) -> Check:
-    """Compare the verdicts of the claims with the committed ones."""
-    name, found = "verdicts of claims", verdicts_of(results)
-    if found is None:
-        return skipped(name, "claims.json is not there")
-    if expectation is None:
-        return skipped(name, "no expectation is committed")
-    committed = expectation["claims"]
-    pairs = {
-        (claim, protocol): (committed.get(claim, {}).get(protocol), found.get(claim, {}).get(protocol))
-        for claim in {**committed, **found}
-        for protocol in {**committed.get(claim, {}), **found.get(claim, {})}
-    }
-    faults = (
-        f"{claim} ({protocol}): {new or 'no verdict'} instead of {old or 'no verdict'}"
-        for (claim, protocol), (old, new) in pairs.items()
-        if old != new
-    )
-    return each(name, len(pairs), "verdicts", faults)
-
-
 def check_repetition(study: Study, results: Path, places: Sequence[str]) -> Iterator[Check]:
     """Train the shortest of the runs a second time, in a folder that goes away, and compare its tables byte for byte.
 
@@ -136,9 +95,9 @@ def check_repetition(study: Study, results: Path, places: Sequence[str]) -> Iter
     """
     name = "a run done twice"
     records = {place: read_json(layout.run(results, place) / "run.json") for place in places}
-    done = {place: record for place, record in records.items() if record["status"] == "done"}
+    done = {place: record for place, record in records.items() if record["status"] == "done" and "source" not in record}
     if not done:
-        yield skipped(name, "there is no run")
+        yield skipped(name, "no run was trained here")
         return
     place = min(done, key=lambda place: done[place]["wall_seconds"])
     name, record = f"{name}: {place.removeprefix('runs/')}", done[place]

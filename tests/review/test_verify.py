@@ -19,7 +19,8 @@ from cxr.preprocessing.normalisation import write_normalisation
 from cxr.preprocessing.split import digest_of_test_rows, write_split
 from cxr.provenance import PACKAGES, processor
 from cxr.review.checks import check_data, check_environment, first_difference
-from cxr.review.verify import expectation_of, verify
+from cxr.review.expectation import expectation_of
+from cxr.review.verify import verify
 from cxr.study import layout
 from cxr.study.arrays import all_arrays, array_name, arrays_of
 from cxr.study.config import PAPER, Study
@@ -65,7 +66,10 @@ def results(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Pa
     for (protocol, experiment, seed), place in zip(study.runs(), study.run_places(), strict=True):
         write_run(results, place, run_settings(study, experiment, protocol, seed))
     verdicts = {protocol: {"verdict": "reproduced", "value": 1} for protocol in study.protocols}
-    write_json(layout.claims(results), {"claims": [{"id": "C1", "says": "something", "protocols": verdicts}]})
+    write_json(
+        layout.claims(results),
+        {"claims": [{"id": "C1", "says": "something", "protocols": verdicts}], "unexplained": []},
+    )
     return results
 
 
@@ -195,7 +199,7 @@ def missing_claim(results: Path) -> None:
     ("fault", "differing"),
     [
         (changed_probability, {"metrics recomputed, to 1e-12"}),
-        (changed_metrics, {"metrics recomputed, to 1e-12"}),
+        (changed_metrics, {"metrics recomputed, to 1e-12", "metrics of the runs trained here"}),
         (changed_patient, {"images of predictions"}),
         (broken_predictions, {"images of predictions"}),
         (
@@ -395,3 +399,45 @@ def test_the_expectation_is_written_only_when_it_is_accepted(options: dict[str, 
     assert options["expected"].read_bytes() == before
     verify(**options, accept=True)
     assert read_json(options["expected"])["claims"]["C1"]["published"] == "not reproduced"
+
+
+def test_an_edited_table_is_found_by_the_hash_in_its_record(options: dict[str, Any]) -> None:
+    folder = layout.run(options["results"], RUN)
+    record = read_json(folder / "run.json")
+    write_json(folder / "run.json", record | {"outputs": {"history.csv": sha256_of(folder / "history.csv")}})
+    verify(**options)
+    (folder / "history.csv").write_text("epoch,val_accuracy\n1,1.0\n")
+    with pytest.raises(Differs, match="tables as the runs wrote them"):
+        verify(**options)
+    (fault,) = checks_of(options)["tables as the runs wrote them"]["faults"]
+    assert "history.csv is not the file that the run wrote" in fault
+
+
+@pytest.mark.parametrize(("distance", "same"), [(0.004, True), (0.006, False), (None, False)])
+def test_a_verdict_that_floating_point_can_turn_counts_as_the_same(
+    options: dict[str, Any], distance: float | None, same: bool
+) -> None:
+    expectation = read_json(options["expected"]) | {"bounds": {"verdicts": 0.005}}
+    write_json(options["expected"], expectation)
+    content = read_json(layout.claims(options["results"]))
+    content["claims"][0]["protocols"]["published"] |= {"verdict": "undecided", "distance": distance}
+    write_json(layout.claims(options["results"]), content)
+    if same:
+        verify(**options)
+        assert "1 within 0.005 of another: C1 (published)" in checks_of(options)["verdicts at their boundary"]["found"]
+    else:
+        with pytest.raises(Differs, match="verdicts of claims"):
+            verify(**options)
+    assert checks_of(options)["claims that failed for no known cause"]["found"] == "1"
+
+
+def test_metrics_of_runs_trained_here_may_differ_within_the_measured_bounds(options: dict[str, Any]) -> None:
+    expectation = read_json(options["expected"])
+    expectation["metrics"][RUN]["accuracy"] += 0.02
+    write_json(options["expected"], expectation | {"bounds": {"accuracy": 0.03}})
+    verify(**options)
+    write_json(options["expected"], expectation | {"bounds": {"accuracy": 0.01}})
+    with pytest.raises(Differs, match="metrics of the runs trained here"):
+        verify(**options)
+    verify(**options, accept=True)
+    assert read_json(options["expected"])["bounds"] == {"accuracy": 0.01}, "measured bounds are kept"
