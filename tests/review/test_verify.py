@@ -68,7 +68,7 @@ def results(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Pa
     verdicts = {protocol: {"verdict": "reproduced", "value": 1} for protocol in study.protocols}
     write_json(
         layout.claims(results),
-        {"claims": [{"id": "C1", "says": "something", "protocols": verdicts}], "unexplained": []},
+        {"claims": [{"id": "C1", "says": "something", "protocols": verdicts}], "unexplained": ["C1"]},
     )
     return results
 
