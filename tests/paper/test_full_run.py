@@ -1,0 +1,42 @@
+"""The whole study at its own settings, with random predictions: whatever its numbers are, there is a paper."""
+
+import re
+from pathlib import Path
+
+import pytest
+from result_tree import PUBLISHED, weigh, write_cohort, write_preprocessing, write_run
+
+from cxr.files import REPOSITORY, read_json, write_json
+from cxr.paper.write import write_report
+from cxr.study import layout
+from cxr.study.config import Study
+from cxr.study.schemas import read_yaml
+
+
+@pytest.mark.slow
+def test_a_full_run_whose_numbers_nobody_can_explain_ends_in_a_paper(tmp_path: Path) -> None:
+    config = read_yaml(REPOSITORY / "config" / "config.yaml") | {"device": "cpu", "ablations": []}
+    study = Study.from_config(config)
+    assert study.config["image_size"] == 224 and len(study.config["seeds"]) == 5 and len(study.runs()) == 330
+    write_cohort(tmp_path, synthetic=False)
+    originals = {
+        "source": "kaggle",
+        "counts": PUBLISHED,
+        "width": {"min": 384, "median": 1281.5, "max": 2916},
+        "height": {"min": 127, "median": 888, "max": 2713},
+    }
+    write_json(layout.cohort(tmp_path), read_json(layout.cohort(tmp_path)) | originals)
+    for protocol in study.protocols:
+        write_preprocessing(tmp_path, study, protocol)
+    for protocol, experiment, seed in study.runs():
+        write_run(tmp_path, study, experiment, protocol, seed)
+    weigh(tmp_path, study)
+    claims = read_json(layout.claims(tmp_path))
+    assert not claims["provisional"], "results like these are judged as the study's"
+    assert claims["unexplained"]
+    write_report(config, tmp_path, tmp_path / "paper.html", tmp_path / "paper.pdf")
+    words = re.sub(r"<[^>]+>|\s+", " ", (tmp_path / "paper.html").read_text())
+    listed = words[words.index("no known cause") :]
+    for claim in claims["unexplained"]:
+        assert re.search(rf"\b{claim}\b", listed), f"{claim} failed, and the paper does not say so"
+    assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
