@@ -9,7 +9,7 @@ import numpy as np
 from cxr.claims.write import write_claims
 from cxr.evaluation.run_metrics import write_metrics
 from cxr.evaluation.uncertainty import write_uncertainty
-from cxr.figures.draw import draw_transforms
+from cxr.figures.transforms import draw_transforms
 from cxr.files import write_json
 from cxr.study import layout
 from cxr.study.config import Study
@@ -198,7 +198,7 @@ def write_pictures(root: Path, names: list[str]) -> None:
     folder.mkdir(parents=True)
     for name in names:
         (folder / name).write_text('<svg width="9pt" height="9pt" viewBox="0 0 9 9"><g id="axes"/></svg>')
-    index = {f"paper/{name}": {"title": f"Title of {name}", "finding": f"What {name} shows."} for name in names}
+    index = {name: {"title": f"Title of {name}", "finding": f"What {name} shows."} for name in names}
     write_json(folder / "index.json", index)
 
 

@@ -88,6 +88,17 @@ class Shown:
         return found if found and found["mean"] is not None and found["interval"] is not None else None
 
 
+def read_figures(path: Path) -> dict[str, dict[str, Any]]:
+    """Return the rows of ``paper/figures.yaml`` by name, in the order of the paper.
+
+    Raises:
+        InputError: the schema is violated.
+    """
+    rows: dict[str, dict[str, Any]] = read_yaml(path)
+    validate(rows, "figures", str(path))
+    return rows
+
+
 def read_shown(config: Mapping[str, Any], results: Path, published: Path) -> Shown:
     """Read what the figures are drawn from.
 

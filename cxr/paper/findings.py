@@ -9,6 +9,7 @@ from typing import Any
 from cxr.errors import InputError
 from cxr.evaluation.quantities import Node, Quantity, quantities
 from cxr.evaluation.results import Results
+from cxr.figures.data import read_figures
 from cxr.files import read_json
 from cxr.study import layout
 from cxr.study.published import printed_row
@@ -58,7 +59,8 @@ class Findings:
         baselines: ``baselines.json``.
         ablations: ``ablations.json``, or None.
         discrepancies: ``paper/discrepancies.yaml``.
-        pictures: ``figures/paper/index.json``: ``title`` and ``finding`` by file below ``figures``; maybe empty.
+        pictures: by section of ``paper/figures.yaml``, the label of each figure that was drawn, with its ``file``,
+            ``title`` and ``finding``.
         figure_rows: the rows of the preprint's Figure 3: the printed row by experiment.
         curve_rows: the rows of ``paper/published/curves.json``, likewise.
     """
@@ -68,7 +70,7 @@ class Findings:
     baselines: Node
     ablations: Node | None
     discrepancies: Node
-    pictures: Mapping[str, Node]
+    pictures: Mapping[str, list[tuple[str, Node]]]
     figure_rows: Mapping[str, Node]
     curve_rows: Mapping[str, Node]
 
@@ -171,21 +173,28 @@ def read_findings(root: Path, paper: Path, found: Results) -> Findings:
             )
         nodes[name] = quantities(read_json(path), path.relative_to(root).as_posix())
     ablations = layout.evaluation(root, "ablations.json")
-    index = layout.figures(root) / "paper" / "index.json"
-    pictures = read_json(index) if index.exists() else {}
     return Findings(
         uncertainty=nodes["uncertainty"],
         verdicts=nodes["claims"],
         baselines=nodes["baselines"],
         ablations=quantities(read_json(ablations), "evaluation/ablations.json") if ablations.exists() else None,
         discrepancies=quantities(_discrepancies(paper), "paper/discrepancies.yaml"),
-        pictures={
-            name if name.startswith("paper/") else f"paper/{name}": Node(content, "figures/paper/index.json", name)
-            for name, content in pictures.items()
-        },
+        pictures=_pictures(layout.figures(root) / "paper" / "index.json", read_figures(paper / "figures.yaml")),
         figure_rows=_by_experiment([row for row in found.printed.metrics if row.preprint_figure_3 is not None], found),
         curve_rows=_by_experiment(found.curves, found),
     )
+
+
+def _pictures(index: Path, figures: Mapping[str, Mapping[str, Any]]) -> dict[str, list[tuple[str, Node]]]:
+    """Return the figures that ``index.json`` lists, by section, in the order of ``paper/figures.yaml``."""
+    content = read_json(index) if index.exists() else {}
+    found: dict[str, list[tuple[str, Node]]] = {row["section"]: [] for row in figures.values()}
+    for name, row in figures.items():
+        if (file := f"{name}.svg") in content:
+            label = f"{'sup' if row['section'] == 'supplement' else 'fig'}-{name}"
+            node = Node({"file": file, **content[file]}, "figures/paper/index.json", file)
+            found[row["section"]].append((label, node))
+    return found
 
 
 def _discrepancies(paper: Path) -> Mapping[str, Any]:

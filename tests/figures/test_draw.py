@@ -13,14 +13,21 @@ from result_tree import PAPER, make_study, write_cohort, write_preprocessing, wr
 
 from cxr.errors import InputError
 from cxr.evaluation.uncertainty import write_uncertainty
-from cxr.figures.data import Outcome, Shown, read_shown
-from cxr.figures.draw import draw_transforms, figures_of, write_paper_figures
-from cxr.figures.effects import draw_ablations, draw_claims, draw_differences, draw_hidden_units
+from cxr.figures.ablations import draw_ablations
+from cxr.figures.calibration import draw_calibration
+from cxr.figures.claims import draw_claims
+from cxr.figures.confusion_matrices import draw_confusion_matrices
+from cxr.figures.data import Outcome, Shown, read_figures, read_shown
+from cxr.figures.differences import draw_differences
+from cxr.figures.draw import drawing, write_paper_figures
+from cxr.figures.hidden_units import draw_hidden_units
 from cxr.figures.learning_curves import draw_curves
 from cxr.figures.palette import VERDICTS
+from cxr.figures.precision_recall import draw_precision_recall
+from cxr.figures.roc import draw_roc
 from cxr.figures.strategies import draw_strategies
 from cxr.figures.style import HEAD, apart, head, lean, paper_style
-from cxr.figures.test_set import draw_calibration, draw_confusion_matrices, draw_precision_recall, draw_roc
+from cxr.figures.transforms import draw_transforms
 from cxr.files import read_json, write_json
 from cxr.study import layout
 from cxr.study.schemas import read_yaml
@@ -411,8 +418,8 @@ def test_figures_of_what_is_not_in_the_config_go(whole, figures, tmp_path):
 
 def test_no_words_touch_each_other_or_leave_the_figure(whole):
     found = read_shown(make_study(experiments="all", seeds=[42, 43]).config, whole, PUBLISHED)
-    for name, (_, draw) in figures_of(found).items():
-        figure, finding = drawn(draw, found)
+    for name, row in read_figures(PAPER / "figures.yaml").items():
+        figure, finding = drawn(drawing(row), found)
         assert finding, name
         with paper_style():
             head(figure, f"{SYNTHETIC} · {STAND_IN}", "right")
@@ -446,3 +453,8 @@ def undrawn(figure: Figure) -> set:
             if not (axis.get_visible() and axes.axison):
                 found |= set(axis.findobj(is_text))
     return found
+
+
+def test_a_drawing_that_does_not_exist_is_answered_with_the_near_one():
+    with pytest.raises(InputError, match=r"no drawing 'rocs'; did you mean 'roc'"):
+        drawing({"draw": "rocs", "title": "x", "section": "supplement"})

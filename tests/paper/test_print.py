@@ -11,7 +11,8 @@ import pytest
 from pypdf import PdfReader
 from result_tree import write_cohort
 
-from cxr.paper.write import TEMPLATES, render_paper, write_pdf
+from cxr.paper.page import TEMPLATES, render_paper
+from cxr.paper.print import write_pdf
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,70 @@
+"""The verdicts on all claims at a glance."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path as Outline
+from matplotlib.textpath import TextPath
+from matplotlib.transforms import Affine2D
+
+from cxr.figures.data import Shown
+from cxr.figures.palette import VERDICTS
+from cxr.figures.style import HEAD, SMALL, TINY, bare_axes
+from cxr.figures.words import joined, part_of
+
+# Claims in a line.
+IN_LINE = 32
+
+
+def draw_claims(figure: Figure, shown: Shown) -> str | None:
+    """Draw the verdict on each claim under each protocol; return what they show, or None without a claim."""
+    if not shown.claims:
+        return None
+    lines: list[list[Mapping[str, Any]]] = []
+    for origin in (False, True):
+        claims = [claim for claim in shown.claims if (claim["notebook"] is not None) is origin]
+        lines += [claims[start : start + IN_LINE] for start in range(0, len(claims), IN_LINE)]
+    left, cell, above = 0.85, 0.165, 0.3
+    step = above + cell * len(shown.protocols)
+    axes = bare_axes(figure, HEAD + 0.22 + step * len(lines))
+    places: dict[str, list[tuple[float, float]]] = {verdict: [] for verdict in VERDICTS}
+    for number, line in enumerate(lines):
+        top = HEAD + 0.22 + number * step + above - 0.12
+        for column, claim in enumerate(line):
+            x = left + (column + 0.5) * cell
+            axes.text(x, top - 0.025, claim["id"], fontsize=5.6, ha="center", va="bottom")
+            for row, protocol in enumerate(shown.protocols):
+                places[claim["protocols"][protocol]["verdict"]].append((x, top + (row + 0.5) * cell))
+        for row, title in enumerate(shown.protocols.values()):
+            axes.text(left - 0.06, top + (row + 0.5) * cell, title, fontsize=TINY, ha="right", va="center")
+    for number, (verdict, (sign, colour)) in enumerate(VERDICTS.items()):
+        key = left + 1.08 * number + cell / 2, HEAD + 0.1
+        axes.text(key[0] + 0.15, key[1], verdict, fontsize=SMALL, va="center")
+        # One path for all of a kind: a page draws it much faster than a path for each.
+        square = Outline.unit_rectangle().transformed(Affine2D().translate(-0.5, -0.5).scale(0.9 * cell))
+        for shape, fill in ((square, colour), (_sign(sign, 0.6 * cell), "#ffffff")):
+            copies = [shape.transformed(Affine2D().translate(*place)) for place in [key, *places[verdict]]]
+            axes.add_patch(PathPatch(Outline.make_compound_path(*copies), facecolor=fill, linewidth=0))
+    sentences = []
+    for protocol, title in shown.protocols.items():
+        verdicts = [claim["protocols"][protocol]["verdict"] for claim in shown.claims]
+        counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in verdicts]
+        sentences.append(f"{title}: {joined(counts)}")
+    finding = (
+        f"Verdicts on {len(shown.claims)} {'claim' if len(shown.claims) == 1 else 'claims'}, {'; '.join(sentences)}."
+    )
+    if len(shown.protocols) > 1:
+        same = sum(len({found["verdict"] for found in claim["protocols"].values()}) == 1 for claim in shown.claims)
+        finding += f" The verdict is the same under every protocol for {part_of(same, len(shown.claims), 'claim')}."
+    return finding
+
+
+def _sign(character: str, size: float) -> Outline:
+    """A character of ``size`` in axes whose y goes down, its middle at the origin."""
+    outline = TextPath((0, 0), character, size=10, prop=FontProperties(family="STIXGeneral"))
+    box = outline.get_extents()
+    to_middle = Affine2D().translate(-(box.x0 + box.x1) / 2, -(box.y0 + box.y1) / 2)
+    return outline.transformed(to_middle.scale(1, -1).scale(size / max(box.width, box.height)))

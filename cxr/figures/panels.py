@@ -1,0 +1,73 @@
+"""What the figures of the test set share: a panel for each experiment, and the sentences about their numbers."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from cxr.figures.data import Outcome, Shown
+from cxr.figures.style import SMALL, absent, small_multiples
+from cxr.figures.words import fraction, joined
+
+HALVES = [0, 0.5, 1]
+
+
+def test_set_panels(
+    figure: Figure, shown: Shown, labels: tuple[str, str], draw: Callable[[Axes, str, Outcome], None]
+) -> dict[str, Outcome]:
+    """Draw a panel for each experiment of the config; return those that have a run."""
+    outcomes = {name: shown.outcomes[name] for name in shown.chosen}
+    found = {name: outcome for name, outcome in outcomes.items() if outcome.tests}
+    if found:
+        axes = small_multiples(figure, [outcome.title for outcome in outcomes.values()], labels)
+        for panel, (name, outcome) in zip(axes, outcomes.items(), strict=True):
+            if outcome.absent is None:
+                draw(panel, name, outcome)
+            else:
+                absent(panel, outcome.absent)
+    return found
+
+
+def unit_square(axes: Axes) -> None:
+    axes.set(xlim=(0, 1), ylim=(0, 1.06), xticks=HALVES, yticks=HALVES)
+    axes.set_xticklabels(["0", "0.5", "1"])
+    axes.set_yticklabels(["0", "0.5", "1"])
+
+
+def note(axes: Axes, estimate: Mapping[str, Any] | None, place: tuple[float, float], side: str) -> None:
+    words = "undefined" if estimate is None else fraction(estimate["mean"])
+    axes.text(*place, words, transform=axes.transAxes, ha=side, fontsize=SMALL)
+
+
+def of_several_seeds(found: Mapping[str, Outcome]) -> str:
+    """Of what numbers and curves are, where there are several seeds."""
+    several = any(len(outcome.tests) > 1 for outcome in found.values())
+    return ", mean over seeds; curve: first seed" if several else ""
+
+
+def estimates_of(shown: Shown, found: Mapping[str, Outcome], metric: str) -> dict[str, Mapping[str, Any]]:
+    """The estimates of a metric by title, as far as it is defined."""
+    estimates = {found[name].title: shown.estimate(name, metric) for name in found}
+    return {title: estimate for title, estimate in estimates.items() if estimate is not None}
+
+
+def extremes(quantity: str, estimates: Mapping[str, Mapping[str, Any]], shown: Shown, sure: bool = True) -> str:
+    """``Accuracy goes from 0.5 (A) to 0.9 (B).``; those that tie with the first or the last are named with them."""
+    if not estimates:
+        return f"{quantity} is defined for no network."
+    means = {title: round(estimate["mean"], 9) for title, estimate in estimates.items()}
+    ends = []
+    for end in sorted({min(means.values()), max(means.values())}, reverse=sure):
+        titles = [title for title in means if means[title] == end]
+        low, high = estimates[titles[0]]["interval"]
+        interval = (
+            f", {shown.level:.0%} interval {fraction(low)} to {fraction(high)}" if sure and len(titles) == 1 else ""
+        )
+        ends.append(f"{fraction(end)} ({joined(titles)}{interval})")
+    return f"{quantity} is {ends[0]}." if len(ends) == 1 else f"{quantity} goes from {ends[0]} to {ends[1]}."
+
+
+def left_out(shown: Shown) -> str:
+    titles = [shown.title(name) for name in shown.chosen if shown.outcomes[name].absent is not None]
+    return f" Not run: {joined(titles)}." if titles else ""

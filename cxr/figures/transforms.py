@@ -1,0 +1,41 @@
+"""Figure 1 of the preprint: the same images under each transform."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from cxr.errors import InputError
+from cxr.figures.style import FULL, HEAD, axes_at, paper_style, write_svg
+
+
+def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = ()) -> None:
+    """Draw the same images under each transform, one column for each.
+
+    Args:
+        examples: ``transforms.npz``: for each transform an array of shape (N, H, W), 0 (black) to 1.
+        path: the SVG to write.
+        notes: what the figure says of its data.
+
+    Raises:
+        InputError: the arrays differ in their numbers of images.
+    """
+    with np.load(examples) as stored:
+        images = {name: stored[name] for name in stored.files}
+    rows = {len(array) for array in images.values()}
+    if len(rows) != 1:
+        raise InputError(f"{examples}: every transform must hold the same number of images; write it again.")
+    with paper_style():
+        figure, count = Figure(), rows.pop()
+        side, title = FULL / len(images), 0.2
+        figure.set_size_inches(FULL, HEAD + title + count * side)
+        for column, (name, array) in enumerate(images.items()):
+            for row, image in enumerate(array):
+                axes = axes_at(figure, (column + 0.015) * side, HEAD + title + row * side, 0.97 * side, 0.97 * side)
+                # "none" stores the pixels themselves instead of a copy at the resolution of the drawing.
+                axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none", aspect="auto")
+                axes.set_axis_off()
+                if row == 0:
+                    axes.set_title(name, fontsize=11, fontweight="bold")
+        write_svg(figure, path, notes)
