@@ -11,26 +11,35 @@ from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
 from cxr.figures.data import Shown
-from cxr.figures.palette import VERDICTS
-from cxr.figures.style import HEAD, SMALL, TINY, bare_axes
+from cxr.figures.style import FULL, HEAD, SMALL, TINY, bare_axes
 from cxr.figures.words import joined, part_of
 
+# The verdicts of claims that were not tested.
+UNTESTED = ("not testable", "another cohort")
 # Claims in a line.
 IN_LINE = 32
 
 
 def draw_claims(figure: Figure, shown: Shown) -> str | None:
-    """Draw the verdict on each claim under each protocol; return what they show, or None without a claim."""
-    if not shown.claims:
+    """Draw the verdict on each claim that was tested; return what they show.
+
+    None where none was tested, and under one protocol, whose verdicts the paper's table of claims shows as well.
+    """
+    tested = [
+        claim
+        for claim in shown.claims
+        if any(found["verdict"] not in UNTESTED for found in claim["protocols"].values())
+    ]
+    if not tested or len(shown.protocols) == 1:
         return None
     lines: list[list[Mapping[str, Any]]] = []
     for origin in (False, True):
-        claims = [claim for claim in shown.claims if (claim["notebook"] is not None) is origin]
+        claims = [claim for claim in tested if (claim["notebook"] is not None) is origin]
         lines += [claims[start : start + IN_LINE] for start in range(0, len(claims), IN_LINE)]
     left, cell, above = 0.85, 0.165, 0.3
     step = above + cell * len(shown.protocols)
     axes = bare_axes(figure, HEAD + 0.22 + step * len(lines))
-    places: dict[str, list[tuple[float, float]]] = {verdict: [] for verdict in VERDICTS}
+    places: dict[str, list[tuple[float, float]]] = {verdict: [] for verdict in shown.verdicts}
     for number, line in enumerate(lines):
         top = HEAD + 0.22 + number * step + above - 0.12
         for column, claim in enumerate(line):
@@ -40,9 +49,9 @@ def draw_claims(figure: Figure, shown: Shown) -> str | None:
                 places[claim["protocols"][protocol]["verdict"]].append((x, top + (row + 0.5) * cell))
         for row, title in enumerate(shown.protocols.values()):
             axes.text(left - 0.06, top + (row + 0.5) * cell, title, fontsize=TINY, ha="right", va="center")
-    for number, (verdict, (sign, colour)) in enumerate(VERDICTS.items()):
-        key = left + 1.08 * number + cell / 2, HEAD + 0.1
-        axes.text(key[0] + 0.15, key[1], verdict, fontsize=SMALL, va="center")
+    for number, (verdict, (word, sign, colour)) in enumerate(shown.verdicts.items()):
+        key = left + number * (FULL - left) / max(4, len(shown.verdicts)) + cell / 2, HEAD + 0.1
+        axes.text(key[0] + 0.15, key[1], word, fontsize=SMALL, va="center")
         # One path for all of a kind: a page draws it much faster than a path for each.
         square = Outline.unit_rectangle().transformed(Affine2D().translate(-0.5, -0.5).scale(0.9 * cell))
         for shape, fill in ((square, colour), (_sign(sign, 0.6 * cell), "#ffffff")):
@@ -50,15 +59,14 @@ def draw_claims(figure: Figure, shown: Shown) -> str | None:
             axes.add_patch(PathPatch(Outline.make_compound_path(*copies), facecolor=fill, linewidth=0))
     sentences = []
     for protocol, title in shown.protocols.items():
-        verdicts = [claim["protocols"][protocol]["verdict"] for claim in shown.claims]
-        counts = [f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS if verdict in verdicts]
-        sentences.append(f"{title}: {joined(counts)}")
+        verdicts = [claim["protocols"][protocol]["verdict"] for claim in tested]
+        counts = [f"{verdicts.count(name)} {word}" for name, (word, _, _) in shown.verdicts.items() if name in verdicts]
+        sentences.append(f"{title}: {joined(counts, len(counts))}")
     finding = (
-        f"Verdicts on {len(shown.claims)} {'claim' if len(shown.claims) == 1 else 'claims'}, {'; '.join(sentences)}."
+        f"Verdicts on the {len(tested)} of {len(shown.claims)} claims that could be tested, {'; '.join(sentences)}."
     )
-    if len(shown.protocols) > 1:
-        same = sum(len({found["verdict"] for found in claim["protocols"].values()}) == 1 for claim in shown.claims)
-        finding += f" The verdict is the same under every protocol for {part_of(same, len(shown.claims), 'claim')}."
+    same = sum(len({found["verdict"] for found in claim["protocols"].values()}) == 1 for claim in tested)
+    finding += f" The verdict is the same under every protocol for {part_of(same, len(tested), 'claim')}."
     return finding
 
 

@@ -11,9 +11,14 @@ from cxr.figures.words import joined, part_of
 from cxr.images.names import CLASSES
 
 
-def draw_confusion_matrices(figure: Figure, shown: Shown) -> str | None:
-    """Draw counts and shares of the true class; return what they show, or None without a run."""
-    found = test_set_panels(figure, shown, ("predicted class (N: normal, P: pneumonia)", "true class"), _draw_matrix)
+def draw_confusion_matrices(figure: Figure, shown: Shown, networks: str) -> str | None:
+    """Draw counts and shares of the true class for ``networks``; return what they show, or None without a run.
+
+    ``networks`` is as ``cxr.figures.panels.test_set_panels`` takes it.
+    """
+    found = test_set_panels(
+        figure, shown, ("predicted class (N: normal, P: pneumonia)", "true class"), _draw_matrix, networks
+    )
     if not found:
         return None
     several = any(len(outcome.tests) > 1 for outcome in found.values())

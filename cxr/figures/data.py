@@ -1,14 +1,16 @@
 """What the figures of the paper are drawn from: outcomes of the config's first protocol, and what follows from them."""
 
 import csv
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from cxr.errors import InputError
+from cxr.figures.sources import signs_of
 from cxr.files import read_json
 from cxr.study import layout
 from cxr.study.config import PAPER, Study
@@ -25,7 +27,8 @@ class Outcome:
     """An experiment under the first protocol.
 
     Attributes:
-        title: for readers.
+        title: for readers, with ``signs`` behind it.
+        signs: what its numbers rest on, as ``cxr.figures.sources.signs_of`` returns.
         spec: its row of ``paper/experiments.yaml`` with what the protocol overrides.
         records: ``run.json`` by seed, of the runs that are done.
         histories: the columns of ``history.csv`` by seed.
@@ -36,6 +39,7 @@ class Outcome:
     """
 
     title: str
+    signs: str
     spec: Mapping[str, Any]
     records: Mapping[int, Mapping[str, Any]]
     histories: Mapping[int, Mapping[str, Numbers]]
@@ -43,6 +47,11 @@ class Outcome:
     absent: str | None
     curve: Mapping[str, Any] | None
     printed: Mapping[str, Any] | None
+
+    @property
+    def strategy(self) -> str:
+        """The title without the number of hidden units."""
+        return self.title.removesuffix(self.signs).split(",")[0] + self.signs
 
 
 @dataclass(frozen=True)
@@ -59,10 +68,11 @@ class Shown:
         level: of the intervals.
         questions: of the families of comparisons, by id.
         claims: ``claims`` of ``claims.json``.
+        verdicts: word, sign and colour of each verdict that occurs in them, in the order of ``paper/words.yaml``.
         ablations: ``rows`` of ``ablations.json``, none if it is not there.
         networks: ``paper/networks.yaml``.
         synthetic: what figures say of the data, if they are synthetic.
-        stand_ins: what figures say of the weights, if some are not the study's.
+        notes: by sign, what figures say of the experiments that bear it.
     """
 
     protocols: Mapping[str, str]
@@ -73,10 +83,11 @@ class Shown:
     level: float
     questions: Mapping[str, str]
     claims: tuple[Mapping[str, Any], ...]
+    verdicts: Mapping[str, tuple[str, str, str]]
     ablations: tuple[Mapping[str, Any], ...]
     networks: Mapping[str, Any]
     synthetic: tuple[str, ...]
-    stand_ins: tuple[str, ...]
+    notes: Mapping[str, str]
 
     def title(self, experiment: str) -> str:
         """The title of an experiment."""
@@ -123,7 +134,9 @@ def read_shown(config: Mapping[str, Any], results: Path, published: Path) -> Sho
             groups[key] = (*groups.get(key, ()), name)
     uncertainty = read_json(layout.evaluation(results, "uncertainty.json"))
     ablations = layout.evaluation(results, "ablations.json")
-    weights = [record["weights"] for outcome in outcomes.values() for record in outcome.records.values()]
+    words = read_yaml(PAPER / "words.yaml")
+    outcomes = {name: _signed(outcome, outcomes.values(), words["marks"]) for name, outcome in outcomes.items()}
+    claims = read_json(layout.claims(results))["claims"]
     synthetic = read_json(layout.cohort(results))["synthetic"]
     return Shown(
         protocols={name: content["title"] for name, content in study.protocols.items()},
@@ -133,12 +146,32 @@ def read_shown(config: Mapping[str, Any], results: Path, published: Path) -> Sho
         sure=uncertainty["protocols"][first],
         level=uncertainty["level"],
         questions={row["id"]: row["question"] for row in read_yaml(PAPER / "comparisons.yaml")["families"]},
-        claims=tuple(read_json(layout.claims(results))["claims"]),
+        claims=tuple(claims),
+        verdicts=_verdicts(claims, words["verdicts"]),
         ablations=tuple(read_json(ablations)["rows"]) if ablations.exists() else (),
         networks=networks,
-        synthetic=("synthetic phantom data",) if synthetic else (),
-        stand_ins=() if all(facts["original"] for facts in weights) else ("not the study's weights",),
+        synthetic=(words["synthetic_mark"],) if synthetic else (),
+        notes={
+            mark["sign"]: mark["short"]
+            for mark in words["marks"].values()
+            if any(mark["sign"] in outcome.signs for outcome in outcomes.values())
+        },
     )
+
+
+def _signed(outcome: Outcome, outcomes: Iterable[Outcome], marks: Mapping[str, Any]) -> Outcome:
+    everything = [record for other in outcomes for record in other.records.values()]
+    signs = signs_of(outcome.records.values(), everything, marks)
+    return replace(outcome, title=outcome.title + signs, signs=signs)
+
+
+def _verdicts(
+    claims: Iterable[Mapping[str, Any]], words: Mapping[str, Mapping[str, str]]
+) -> dict[str, tuple[str, str, str]]:
+    given = {found["verdict"] for claim in claims for found in claim["protocols"].values()}
+    if unknown := sorted(given - set(words)):
+        raise InputError(f"paper/words.yaml has no verdict '{unknown[0]}'; add it under verdicts.")
+    return {name: (row["word"], row["sign"], row["colour"]) for name, row in words.items() if name in given}
 
 
 def _outcome(
@@ -163,6 +196,7 @@ def _outcome(
     selector = spec.get("published")
     return Outcome(
         title=spec["title"],
+        signs="",
         spec=spec,
         records=records,
         histories=histories,

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from cxr.errors import InputError, did_you_mean
 from cxr.figures.ablations import draw_ablations
@@ -57,6 +58,12 @@ def drawing(row: Mapping[str, Any]) -> Callable[[Figure, Shown], str | None]:
     return partial(DRAWINGS[name], **row.get("of", {}))
 
 
+def _notes(figure: Figure, shown: Shown) -> list[str]:
+    """What a figure says of its sources: the meaning of its signs, and of those that its labels do not show."""
+    texts = "".join(text.get_text() for text in figure.findobj(Text))
+    return [f"{sign} {note}" if sign in texts else note for sign, note in shown.notes.items()]
+
+
 def write_paper_figures(config: dict[str, Any], results: Path, published: Path, figures: Path) -> None:
     """Write the paper's figures: ``paper/*.svg`` with ``paper/index.json``, and ``transforms.svg`` of each protocol.
 
@@ -83,7 +90,7 @@ def write_paper_figures(config: dict[str, Any], results: Path, published: Path, 
                 # A drawing of earlier results would be wrong here.
                 path.unlink(missing_ok=True)
                 continue
-            write_svg(figure, path, [*shown.synthetic, *shown.stand_ins])
+            write_svg(figure, path, [*shown.synthetic, *_notes(figure, shown)])
         title = row["title"].format(protocol=next(iter(shown.protocols.values())))
         index[path.name] = {"title": title, "finding": finding}
     write_json(figures / "paper" / "index.json", index)

@@ -2,6 +2,7 @@
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from cxr.figures.data import Shown
 from cxr.figures.palette import BLUE, VERMILLION
@@ -22,8 +23,8 @@ def draw_hidden_units(figure: Figure, shown: Shown) -> str | None:
     if not any(known.values()):
         return None
     sizes = sorted({_hidden(shown, name) for names in families.values() for name in names})
-    titles = [shown.title(names[0]).split(",")[0] for names in families.values()]
-    panels = small_multiples(figure, titles, ("hidden units n", "test accuracy (fraction)"), 4, 1.1, (0.16, 0.3))
+    titles = [shown.outcomes[names[0]].strategy for names in families.values()]
+    panels = small_multiples(figure, titles, ("hidden units n", "test accuracy (fraction)"), 4, 1.0, (0.16, 0.3), 1.4)
     low = min(estimate["interval"][0] for found in known.values() for estimate in found.values())
     for axes, (family, names) in zip(panels, families.items(), strict=True):
         estimates = known[family]
@@ -42,6 +43,7 @@ def draw_hidden_units(figure: Figure, shown: Shown) -> str | None:
                     place, printed["test_accuracy_printed"], "D", markersize=5, markerfacecolor="none", color=VERMILLION
                 )
         axes.set(xlim=(-0.5, len(sizes) - 0.5), ylim=(np.floor(10 * low) / 10, 1), xticks=range(len(sizes)))
+        axes.yaxis.set_major_locator(MaxNLocator(nbins=4, steps=[1, 2, 5, 10]))
         axes.set_xticklabels([str(size) for size in sizes])
     head(figure, f"bars: {shown.level:.0%} interval over patients; diamond: printed by the study")
     sentences = []

@@ -10,7 +10,7 @@ from matplotlib.ticker import MaxNLocator
 
 from cxr.figures.data import Numbers, Outcome, Shown
 from cxr.figures.palette import BLUE, VERMILLION
-from cxr.figures.style import SMALL, apart, head, small_multiples, wrapped
+from cxr.figures.style import SMALL, apart, head, small_multiples
 from cxr.figures.words import fraction, joined, of_seeds
 
 QUANTITIES = {"train": "training", "validation": "validation"}
@@ -38,9 +38,9 @@ def draw_curves(figure: Figure, shown: Shown, architecture: str, quantity: str) 
         figure,
         [outcome.title for outcome in outcomes],
         ("epoch", f"{QUANTITIES[quantity]} accuracy (fraction)"),
-        columns=3,
-        ratio=0.44,
-        gaps=(0.38, 0.27),
+        columns=4,
+        ratio=0.55,
+        gaps=(0.34, 0.36),
     )
     lines = [_lines(outcome, column) for outcome in outcomes]
     values = np.concatenate([line.ravel() for found in lines for line in found.values()])
@@ -54,9 +54,8 @@ def draw_curves(figure: Figure, shown: Shown, architecture: str, quantity: str) 
             _draw_line(axes, line, name == "study")
         _name_ends(axes, found)
         if outcome.absent is not None:
-            # The panel has the study's curve in it, so the reason goes as far as its colon.
-            reason = wrapped(f"not run: {outcome.absent.split(':')[0]}", 1.6, SMALL)
-            axes.text(0.5, 0.06, reason, transform=axes.transAxes, fontsize=SMALL, ha="center", va="bottom")
+            # The reason would cover the study's curve; the text of the paper gives it.
+            axes.text(0.5, 0.03, "not run", transform=axes.transAxes, fontsize=SMALL, ha="center", va="bottom")
     seeds = sorted({seed for outcome in outcomes for seed in outcome.records})
     band = ", band: their range" if len(seeds) > 1 else ""
     head(figure, f"thick: here, {of_seeds(seeds)}{band}; thin: the study")

@@ -7,25 +7,44 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cxr.figures.data import Outcome, Shown
-from cxr.figures.style import SMALL, absent, small_multiples
+from cxr.figures.style import SMALL, small_multiples
 from cxr.figures.words import fraction, joined
 
 HALVES = [0, 0.5, 1]
+# So many panels fit into two rows.
+FEW = 10
 
 
 def test_set_panels(
-    figure: Figure, shown: Shown, labels: tuple[str, str], draw: Callable[[Axes, str, Outcome], None]
+    figure: Figure,
+    shown: Shown,
+    labels: tuple[str, str],
+    draw: Callable[[Axes, str, Outcome], None],
+    networks: str = "all",
 ) -> dict[str, Outcome]:
-    """Draw a panel for each experiment of the config; return those that have a run."""
-    outcomes = {name: shown.outcomes[name] for name in shown.chosen}
-    found = {name: outcome for name, outcome in outcomes.items() if outcome.tests}
+    """Draw a panel for each experiment of the config that has a run.
+
+    Args:
+        figure: empty.
+        shown: what there is.
+        labels: of all x axes and of all y axes.
+        draw: fills the axes of an experiment, by id, with its outcome.
+        networks: ``all``; or ``main``, those whose test accuracy the study printed, or all if they are few; or
+            ``others``, those that ``main`` leaves out.
+
+    Returns:
+        The experiments with a panel.
+    """
+    found = {name: shown.outcomes[name] for name in shown.chosen if shown.outcomes[name].tests}
+    printed = {name: outcome for name, outcome in found.items() if outcome.printed is not None}
+    main = printed if printed and len(found) > FEW else found
+    if networks != "all":
+        found = main if networks == "main" else {name: found[name] for name in found if name not in main}
     if found:
-        axes = small_multiples(figure, [outcome.title for outcome in outcomes.values()], labels)
-        for panel, (name, outcome) in zip(axes, outcomes.items(), strict=True):
-            if outcome.absent is None:
-                draw(panel, name, outcome)
-            else:
-                absent(panel, outcome.absent)
+        titles = [outcome.title for outcome in found.values()]
+        axes = small_multiples(figure, titles, labels, 5 if len(found) <= FEW else 6, side=1.15)
+        for panel, (name, outcome) in zip(axes, found.items(), strict=True):
+            draw(panel, name, outcome)
     return found
 
 

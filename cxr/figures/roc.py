@@ -10,8 +10,11 @@ from cxr.figures.style import head
 from cxr.figures.words import part_of
 
 
-def draw_roc(figure: Figure, shown: Shown) -> str | None:
-    """Draw the ROC curves with their bands; return what they show, or None without a run."""
+def draw_roc(figure: Figure, shown: Shown, networks: str) -> str | None:
+    """Draw the ROC curves of ``networks`` with their bands; return what they show, or None without a run.
+
+    ``networks`` is as ``cxr.figures.panels.test_set_panels`` takes it.
+    """
 
     def draw(axes: Axes, name: str, outcome: Outcome) -> None:
         test = next(iter(outcome.tests.values()))
@@ -25,7 +28,9 @@ def draw_roc(figure: Figure, shown: Shown) -> str | None:
         unit_square(axes)
         note(axes, shown.estimate(name, "auroc"), (0.97, 0.05), "right")
 
-    found = test_set_panels(figure, shown, ("1 \N{MINUS SIGN} specificity (fraction)", "sensitivity (fraction)"), draw)
+    found = test_set_panels(
+        figure, shown, ("1 \N{MINUS SIGN} specificity (fraction)", "sensitivity (fraction)"), draw, networks
+    )
     if not found:
         return None
     printed = any(outcome.printed and outcome.printed["confusion_matrix"] for outcome in found.values())

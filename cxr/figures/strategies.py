@@ -15,10 +15,17 @@ from cxr.figures.words import joined
 
 
 def draw_strategies(figure: Figure, shown: Shown) -> str | None:
-    """Draw a row of boxes for each network and strategy of the study's table; return what they show."""
+    """Draw a row of boxes for each strategy of the networks that the config trains; return what they show.
+
+    Only networks of the study's table are drawn; None if the config trains none of them.
+    """
     networks: dict[str, list[tuple[str, ...]]] = {}
+    trained = {network for (network, _), members in shown.groups.items() if set(members) & set(shown.chosen)}
     for (architecture, _), members in shown.groups.items():
-        networks.setdefault(architecture, []).append(members)
+        if architecture in trained:
+            networks.setdefault(architecture, []).append(members)
+    if not networks:
+        return None
     heading, row, box = 0.42, 0.47, 0.25
     axes = bare_axes(figure, HEAD + sum(heading + row * len(groups) for groups in networks.values()))
     head(figure, "blue: trains; grey: fixed; thick frame: new")
@@ -47,7 +54,13 @@ def draw_strategies(figure: Figure, shown: Shown) -> str | None:
             if shown.outcomes[name].records
         }
         sentences.append(f"{network['title']} {_range(trainable)}")
-    left = [shown.title(name) for names in shown.groups.values() for name in names if not shown.outcomes[name].records]
+    left = [
+        shown.title(name)
+        for groups in networks.values()
+        for names in groups
+        for name in names
+        if not shown.outcomes[name].records
+    ]
     return f"{'; '.join(sentences)}." + (f" Not run: {joined(left)}." if left else "")
 
 
@@ -86,7 +99,7 @@ def _described(shown: Shown, members: Sequence[str]) -> str:
     """What a strategy starts from and how much of it trains, as far as it was run."""
     model = shown.outcomes[members[0]].spec["model"]
     start = "random" if model.get("weights", "none") == "none" else "pretrained"
-    title = f"{shown.title(members[0]).split(',')[0]} from {start} weights"
+    title = f"{shown.outcomes[members[0]].strategy} from {start} weights"
     counts, totals = [], []
     for name in members:
         outcome = shown.outcomes[name]

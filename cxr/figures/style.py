@@ -125,7 +125,7 @@ def small_multiples(
     labels: tuple[str, str],
     columns: int = 5,
     ratio: float = 1.0,
-    gaps: tuple[float, float] = (0.16, 0.4),
+    gaps: tuple[float, float] = (0.16, 0.36),
     side: float = 2.4,
 ) -> list[Axes]:
     """Resize a figure and fill it with axes of one size, which share their labels; return them, one for each title.

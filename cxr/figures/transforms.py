@@ -9,6 +9,9 @@ from matplotlib.figure import Figure
 from cxr.errors import InputError
 from cxr.figures.style import FULL, HEAD, axes_at, paper_style, write_svg
 
+# The side of an image in inches.
+SIDE = 0.62
+
 
 def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = ()) -> None:
     """Draw the same images under each transform, one column for each.
@@ -28,11 +31,13 @@ def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = ()) -> No
         raise InputError(f"{examples}: every transform must hold the same number of images; write it again.")
     with paper_style():
         figure, count = Figure(), rows.pop()
-        side, title = FULL / len(images), 0.2
+        side, title = min(FULL / len(images), SIDE), 0.2
+        left = (FULL - len(images) * side) / 2
         figure.set_size_inches(FULL, HEAD + title + count * side)
         for column, (name, array) in enumerate(images.items()):
             for row, image in enumerate(array):
-                axes = axes_at(figure, (column + 0.015) * side, HEAD + title + row * side, 0.97 * side, 0.97 * side)
+                place = left + (column + 0.015) * side, HEAD + title + row * side
+                axes = axes_at(figure, *place, 0.97 * side, 0.97 * side)
                 # "none" stores the pixels themselves instead of a copy at the resolution of the drawing.
                 axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none", aspect="auto")
                 axes.set_axis_off()

@@ -1,7 +1,8 @@
 """What the stages after evaluation found, as the paper reads it."""
 
+import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from cxr.evaluation.quantities import Node, Quantity, quantities
 from cxr.evaluation.results import Results
 from cxr.figures.data import read_figures
 from cxr.files import read_json
+from cxr.paper.conclusions import Conclusion, read_conclusions
 from cxr.study import layout
 from cxr.study.published import printed_row
 
@@ -50,6 +52,23 @@ class Lead:
 
 
 @dataclass(frozen=True)
+class Beside:
+    """A test accuracy beside the one that the study printed.
+
+    Attributes:
+        experiment: its id.
+        here: the accuracy, a node of ``uncertainty.json`` with ``mean`` and ``interval``.
+        printed: by the study.
+        difference: the mean here minus the printed accuracy.
+    """
+
+    experiment: str
+    here: Node
+    printed: Quantity
+    difference: Quantity
+
+
+@dataclass(frozen=True)
 class Findings:
     """What the paper reads beside runs.
 
@@ -61,6 +80,8 @@ class Findings:
         discrepancies: ``paper/discrepancies.yaml``.
         pictures: by section of ``paper/figures.yaml``, the label of each figure that was drawn, with its ``file``,
             ``title`` and ``finding``.
+        conclusions: of ``paper/conclusions.yaml``.
+        printed_rows: the row of ``paper/published/results.json`` of each experiment that has one.
         figure_rows: the rows of the preprint's Figure 3: the printed row by experiment.
         curve_rows: the rows of ``paper/published/curves.json``, likewise.
     """
@@ -71,6 +92,8 @@ class Findings:
     ablations: Node | None
     discrepancies: Node
     pictures: Mapping[str, list[tuple[str, Node]]]
+    conclusions: tuple[Conclusion, ...]
+    printed_rows: Mapping[str, Node]
     figure_rows: Mapping[str, Node]
     curve_rows: Mapping[str, Node]
 
@@ -131,6 +154,21 @@ class Findings:
             clear = paired[0] > 0
         return Lead(order[0], leader.mean, leader.interval, order[1], gap, paired, clear)
 
+    def beside_print(self, protocol: str) -> list[Beside]:
+        """Return the test accuracies that were measured and that the study printed too, the highest of ours first."""
+        found = []
+        for name, row in self.printed_rows.items():
+            ours = self.sure(protocol, name)
+            if ours is not None and ours.accuracy.mean is not None:
+                printed = row.test_accuracy_printed
+                found.append(Beside(name, ours.accuracy, printed, ours.accuracy.mean - printed))
+        return sorted(found, key=lambda pair: -pair.here.mean.value)
+
+    def best_in_print(self) -> tuple[str, Quantity]:
+        """Return the experiment with the highest test accuracy that the study printed, and that accuracy."""
+        name = max(self.printed_rows, key=lambda name: self.printed_rows[name].test_accuracy_printed.value)
+        return name, self.printed_rows[name].test_accuracy_printed
+
     def cell(self, protocol: str, experiment: str, metric: str) -> Node | None:
         """Return what the claims say under a protocol about one number of the preprint's table, or None.
 
@@ -143,12 +181,16 @@ class Findings:
         return None
 
     def untestable(self) -> dict[str, list[str]]:
-        """Return the reasons for which claims cannot be tested under the first protocol, each with their ids."""
+        """Return why claims could not be tested under the first protocol, each reason with the ids of its claims.
+
+        Claims that lack different runs for the same reason are put together.
+        """
         reasons: dict[str, list[str]] = {}
         for claim in self.verdicts.claims:
             found = next((held for _, held in claim.protocols.items()), None)
             if found is not None and found.reason is not None:
-                reasons.setdefault(found.reason, []).append(claim.id)
+                lacking, _, reason = found.reason.partition(" was not run: ")
+                reasons.setdefault(f"not run: {reason}" if reason else lacking, []).append(claim.id)
         return reasons
 
 
@@ -180,6 +222,8 @@ def read_findings(root: Path, paper: Path, found: Results) -> Findings:
         ablations=quantities(read_json(ablations), "evaluation/ablations.json") if ablations.exists() else None,
         discrepancies=quantities(_discrepancies(paper), "paper/discrepancies.yaml"),
         pictures=_pictures(layout.figures(root) / "paper" / "index.json", read_figures(paper / "figures.yaml")),
+        conclusions=read_conclusions(paper / "conclusions.yaml", nodes["claims"].claims),
+        printed_rows=_by_experiment(found.printed.metrics, found),
         figure_rows=_by_experiment([row for row in found.printed.metrics if row.preprint_figure_3 is not None], found),
         curve_rows=_by_experiment(found.curves, found),
     )
@@ -232,3 +276,18 @@ def total(numbers: Iterable[Quantity]) -> Quantity:
         return first
     source = re.sub(r"seed-\d+", "seed-*", first.source)
     return Quantity(first.value + sum(number.value for number in others), source, f"sum of {first.key}")
+
+
+def digits_of(claim: Node) -> int:
+    """Return how many digits behind the point a claim's value is shown with: whole units, such as epochs, with one."""
+    return 1 if claim.printed_precision is not None and claim.printed_precision >= 1 else 3
+
+
+def spans(ids: Sequence[str]) -> str:
+    """Shorten a list of ids: ``C1, C3 to C5, N2``."""
+    runs = itertools.groupby(enumerate(ids), lambda pair: (pair[1][0], int(pair[1][1:]) - pair[0]))
+    parts = []
+    for _, pairs in runs:
+        members = [name for _, name in pairs]
+        parts += members if len(members) < 3 else [f"{members[0]} to {members[-1]}"]
+    return ", ".join(parts)

@@ -4,8 +4,10 @@ The words come from ``paper/sections``, the layout from ``report_templates`` and
 same input gives the same bytes, because nothing here reads the clock.
 """
 
+import functools
 import re
 import traceback
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,16 @@ from markupsafe import Markup
 from cxr import __version__
 from cxr.errors import InputError
 from cxr.evaluation.quantities import Node, counted, number
-from cxr.evaluation.results import measures, read_results
+from cxr.evaluation.results import Run, measures, read_results
+from cxr.figures.sources import signs_of, source_of
 from cxr.files import REPOSITORY
 from cxr.paper.bibliography import Bibliography
-from cxr.paper.findings import FIGURE_COLUMNS, mean, read_findings, total
+from cxr.paper.conclusions import untested_reasons
+from cxr.paper.findings import FIGURE_COLUMNS, digits_of, mean, read_findings, spans, total
 from cxr.paper.fonts import font_faces
 from cxr.paper.markdown import in_one_block, markdown, with_headers
 from cxr.paper.outline import Outline
+from cxr.paper.styles import style_sheets
 from cxr.paper.svg import inline_svg
 from cxr.study import layout
 from cxr.study.config import PAPER, Study
@@ -62,9 +67,13 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
         "markdown": markdown,
         "in_one_block": in_one_block,
         "with_headers": with_headers,
+        "titled": functools.partial(_titled, {name: spec.title for name, spec in found.catalogue.experiments.items()}),
+        "source": lambda run: source_of(run.record.plain()),
         "first_upper": lambda text: text[:1].upper() + text[1:],
         "mean": mean,
         "total": total,
+        "spans": spans,
+        "untested_reasons": untested_reasons,
     }
     environment.tests["mapping_node"] = lambda value: isinstance(value, Node)
     environment.globals |= (
@@ -80,6 +89,9 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
             "item": outline.item,
             "svg": lambda name, alt: inline_svg(layout.figures(results) / name, name, alt),
             "measures": measures,
+            "signs": functools.partial(_signs, found.runs, words["marks"]),
+            "digits_of": digits_of,
+            "claim_signs": functools.partial(_claim_signs, found.runs, words["marks"]),
             "count": counted,
         }
     )
@@ -95,12 +107,30 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
         **body,
         references=references.entries(),
         fonts=Markup(font_faces()),
-        css={media: Markup((templates / f"{media}.css").read_text()) for media in ("common", "screen", "print")},
+        css=style_sheets(templates, words["verdicts"]),
         # The last run's day: the paper changes when its results do.
         date=max((run.record.started[:10] for run in found.runs), default=""),
         generator=f"cxr {__version__}",
     )
     return outline.resolve(page)
+
+
+def _signs(runs: Sequence[Run], marks: Mapping[str, Any], experiment: str, protocol: str | None = None) -> str:
+    """Return the signs that go behind the name of an experiment, under one protocol or under all of them."""
+    chosen = [run for run in runs if run.experiment == experiment and protocol in (None, run.protocol)]
+    return signs_of((run.record.plain() for run in chosen), (run.record.plain() for run in runs), marks)
+
+
+def _claim_signs(runs: Sequence[Run], marks: Mapping[str, Any], claim: Node, protocol: str) -> str:
+    """Return the signs of all experiments that a claim's quantity names."""
+    named = set(re.findall(r"'([\w-]+)'", claim.quantity or ""))
+    found = "".join(_signs(runs, marks, name, protocol) for name in named)
+    return "".join(mark["sign"] for mark in marks.values() if mark["sign"] in found)
+
+
+def _titled(titles: Mapping[str, str], text: str) -> str:
+    """Replace the ids of experiments by their titles."""
+    return re.sub(r"[\w-]+", lambda match: titles.get(match[0], match[0]), text)
 
 
 def _rendered(environment: jinja2.Environment, name: str, **context: Any) -> str:

@@ -1,3 +1,4 @@
+import functools
 import itertools
 import re
 import shutil
@@ -22,7 +23,6 @@ from cxr.figures.differences import draw_differences
 from cxr.figures.draw import drawing, write_paper_figures
 from cxr.figures.hidden_units import draw_hidden_units
 from cxr.figures.learning_curves import draw_curves
-from cxr.figures.palette import VERDICTS
 from cxr.figures.precision_recall import draw_precision_recall
 from cxr.figures.roc import draw_roc
 from cxr.figures.strategies import draw_strategies
@@ -33,7 +33,10 @@ from cxr.study import layout
 from cxr.study.schemas import read_yaml
 
 PUBLISHED = PAPER / "published"
-SYNTHETIC, STAND_IN = "synthetic phantom data", "not the study's weights"
+WORDS = read_yaml(PAPER / "words.yaml")
+VERDICTS = {name: (row["word"], row["sign"], row["colour"]) for name, row in WORDS["verdicts"].items()}
+MARKS = {name: mark["sign"] for name, mark in WORDS["marks"].items()}
+SYNTHETIC, STAND_IN = WORDS["synthetic_mark"], "not the study's weights"
 
 
 # -- Hand-made outcomes: two sizes of one family, and a third network, all of the architecture "net" -------------------
@@ -58,6 +61,7 @@ def outcome(title: str, runs: dict[int, list[float]], hidden: int | None = None,
     }
     made = Outcome(
         title=title,
+        signs="",
         spec={"title": title, "model": {"backbone": "net", "input_channels": 3, **head}, "family": "f"}
         if hidden
         else {"title": title, "model": {"backbone": "net", "input_channels": 3}},
@@ -94,10 +98,11 @@ def shown(outcomes: dict[str, Outcome], **changes) -> Shown:
         level=0.95,
         questions={"q": "Is A better?"},
         claims=(),
+        verdicts=VERDICTS,
         ablations=(),
         networks={"net": {"title": "Net", "outputs": 1000, "blocks": [{"title": "all", "layers": ["a", "fc"]}]}},
         synthetic=(),
-        stand_ins=(),
+        notes={},
     )
     return replace(made, **changes)
 
@@ -139,7 +144,7 @@ def test_a_curve_without_a_run_is_named_in_figure_and_finding():
     absent = outcome("Net B", {}, absent="no weights: none named", curve={"val_accuracy": [0.5, 0.75]})
     figure, finding = drawn(draw_curves, shown({"a": outcome("Net A", {1: [0.5]}), "b": absent}), "net", "validation")
     assert finding is not None and finding.endswith(" No curve of ours: Net B.")
-    assert "not run: no weights" in words(figure)
+    assert "not run" in words(figure)
     assert drawn(draw_curves, shown({"b": absent}), "net", "validation")[1] is None
 
 
@@ -166,7 +171,7 @@ def test_confusion_matrices_show_means_over_seeds_and_name_networks_that_know_on
     one_sided = outcome("Net B", {1: [0.5]})
     one_sided = replace(one_sided, tests={1: {**one_sided.tests[1], "confusion_matrix": [[0, 4], [0, 6]]}})
     made = shown({"a": replace(several, tests=tests), "b": one_sided})
-    figure, finding = drawn(draw_confusion_matrices, made)
+    figure, finding = drawn(draw_confusion_matrices, made, "all")
     assert {"3.5", "88%", "4", "67%"} <= set(words(figure))
     assert finding == (
         "Test accuracy is 0.700 (Net A and Net B). More normal images are taken for pneumonia than the other way "
@@ -174,23 +179,50 @@ def test_confusion_matrices_show_means_over_seeds_and_name_networks_that_know_on
     )
 
 
-@pytest.mark.parametrize("draw", [draw_confusion_matrices, draw_roc, draw_precision_recall, draw_calibration])
+@pytest.mark.parametrize(
+    "draw",
+    [
+        functools.partial(draw_confusion_matrices, networks="main"),
+        functools.partial(draw_roc, networks="main"),
+        draw_precision_recall,
+        draw_calibration,
+    ],
+)
 def test_small_multiples_name_what_was_not_run_and_are_not_drawn_for_nothing(draw):
     absent = outcome("Net B", {}, absent="no weights")
     figure, finding = drawn(draw, shown({"a": outcome("Net A", {1: [0.5]}), "b": absent}))
-    assert "not run: no weights" in words(figure) and finding.endswith(" Not run: Net B.")
+    assert len(figure.axes) == 1 and finding.endswith(" Not run: Net B.")
     assert drawn(draw, shown({"b": absent}))[1] is None
+
+
+def test_of_many_networks_the_main_figure_shows_those_that_the_study_printed_and_the_other_figure_the_rest():
+    printed = {"test_accuracy_printed": 0.9, "confusion_matrix": None}
+    few = {"a": outcome("Net A", {1: [0.5]}, printed=printed), "b": outcome("Net B", {1: [0.5]})}
+    many = few | {f"c{n}": outcome(f"Net C{n}", {1: [0.5]}) for n in range(9)}
+    panels = {
+        (len(outcomes), networks): len(drawn(draw_roc, shown(outcomes), networks)[0].axes)
+        for outcomes in (few, many)
+        for networks in ("main", "others", "all")
+    }
+    assert panels == {
+        (2, "main"): 2,
+        (2, "others"): 0,
+        (2, "all"): 2,
+        (11, "main"): 1,
+        (11, "others"): 10,
+        (11, "all"): 11,
+    }
 
 
 def test_the_area_under_the_curve_may_be_undefined_and_chance_is_counted():
     made = shown({"a": outcome("Net A", {1: [0.5]})})
-    assert drawn(draw_roc, made)[1] == (
+    assert drawn(draw_roc, made, "all")[1] == (
         "The area under the curve is 0.700 (Net A, 95% interval 0.400 to 0.900). "
         "Chance, 0.5, lies in the 95% interval of the one network."
     )
     undefined = {**sure(0.7, 0.4, 0.9), "auroc": {"mean": None, "interval": None}}
     undefined["roc_band"] = {"false_positive_rate": [], "low": [], "high": []}
-    figure, finding = drawn(draw_roc, replace(made, sure={"experiments": {"a": undefined}, "comparisons": {}}))
+    figure, finding = drawn(draw_roc, replace(made, sure={"experiments": {"a": undefined}, "comparisons": {}}), "all")
     assert finding.startswith("The area under the curve is defined for no network.")
     assert "undefined" in words(figure)
 
@@ -252,23 +284,28 @@ def test_claims_are_counted_by_verdict_and_every_one_has_its_cell():
         found = {protocol: {"verdict": verdict} for protocol, verdict in zip(("p", "q"), verdicts, strict=True)}
         return {"id": name, "notebook": None, "protocols": found}
 
-    claims = (claim("C1", "reproduced", "reproduced"), claim("C2", "reproduced", "not testable"))
+    claims = (
+        claim("C1", "reproduced", "reproduced"),
+        claim("C2", "reproduced", "undecided"),
+        claim("C3", "not testable", "not testable"),
+    )
     made = shown({}, claims=claims, protocols={"p": "as published", "q": "corrected"})
     figure, finding = drawn(draw_claims, made)
     assert finding == (
-        "Verdicts on 2 claims, as published: 2 reproduced; corrected: 1 reproduced and 1 not testable. "
+        "Verdicts on the 2 of 3 claims that could be tested, as published: 2 reproduced; corrected: 1 reproduced and 1 "
+        "undecided. "
         "The verdict is the same under every protocol for 1 of 2 claims."
     )
     closings = {
         verdict: sum(
             int((patch.get_path().codes == 79).sum()) for patch in figure.axes[0].patches if same(patch, colour)
         )
-        for verdict, (_, colour) in VERDICTS.items()
+        for verdict, (_, _, colour) in VERDICTS.items()
     }
     # One more each, in the key.
-    assert closings == {"reproduced": 4, "undecided": 1, "not reproduced": 1, "not testable": 2, "another cohort": 1}
-    alone = replace(made, claims=claims[:1], protocols={"p": "as published"})
-    assert drawn(draw_claims, alone)[1] == "Verdicts on 1 claim, as published: 1 reproduced."
+    assert closings == {name: {"reproduced": 4, "undecided": 2}.get(name, 1) for name in VERDICTS}
+    assert drawn(draw_claims, replace(made, claims=claims[2:]))[1] is None
+    assert drawn(draw_claims, replace(made, protocols={"p": "as published"}))[1] is None, "a table has them"
 
 
 def same(patch, colour: str) -> bool:
@@ -292,6 +329,7 @@ def test_strategies_take_parameters_from_runs_and_name_those_without():
     assert finding == "Net trains from 1,234 parameters (Net I, n = 10) to 5,000 parameters (Net II and Net III)."
     finding = drawn(draw_strategies, shown({"a": outcome("Net A", {}, absent="no weights")}))[1]
     assert finding == "Net was not run, so that its trainable parameters were not counted. Not run: Net A."
+    assert drawn(draw_strategies, shown(three, groups={}))[1] is None
 
 
 # -- Drawing -----------------------------------------------------------------------------------------------------
@@ -376,13 +414,13 @@ def figures(whole: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_every_figure_is_drawn_says_what_its_data_are_and_is_the_same_twice(whole, figures, tmp_path):
     index = draw_all(whole, tmp_path)
     files = sorted(path.name for path in (figures / "paper").glob("*.svg"))
-    assert files == sorted(index) and len(files) == 13
+    assert files == sorted(index) and len(files) == 14
     for name in [*(f"paper/{file}" for file in [*files, "index.json"]), "published/transforms.svg"]:
         drawing = (figures / name).read_text()
         assert drawing == (tmp_path / name).read_text()
         assert "<dc:date>" not in drawing
         assert name.endswith(".json") or f">{SYNTHETIC}<" in drawing
-        assert f">{STAND_IN}<" not in drawing
+        assert STAND_IN not in drawing
     assert sum(path.stat().st_size for path in (figures / "paper").iterdir()) < 1_200_000
 
 
@@ -403,7 +441,8 @@ def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
     index = draw_all(root, tmp_path / "figures", experiments=["custom", "resnet18-III"])
     assert "ablations.svg" not in index
     for file in (tmp_path / "figures" / "paper").glob("*.svg"):
-        assert f">{STAND_IN}<" in file.read_text() and SYNTHETIC not in file.read_text()
+        assert STAND_IN in file.read_text() and SYNTHETIC not in file.read_text()
+    assert f">{MARKS['stand_in']} {STAND_IN}<" in (tmp_path / "figures/paper/roc.svg").read_text()
     assert STAND_IN not in (tmp_path / "figures/published/transforms.svg").read_text(), "weights have no part in it"
 
 
@@ -411,13 +450,16 @@ def test_figures_of_what_is_not_in_the_config_go(whole, figures, tmp_path):
     own = Path(shutil.copytree(figures, tmp_path / "own"))
     index = draw_all(whole, own, experiments=["custom"], seeds=[42])
     assert set(index) == {path.name for path in (own / "paper").glob("*.svg")}
-    assert not [name for name in index if name.startswith(("curves", "hidden"))]
-    assert {"strategies.svg", "roc.svg", "claims.svg"} <= set(index)
-    assert "ResNet-18 was not run" in index["strategies.svg"]["finding"]
+    assert not [name for name in index if name.startswith(("curves", "hidden", "strategies"))]
+    assert {"confusion-matrices.svg", "roc.svg"} <= set(index)
 
 
 def test_no_words_touch_each_other_or_leave_the_figure(whole):
     found = read_shown(make_study(experiments="all", seeds=[42, 43]).config, whole, PUBLISHED)
+    protocols = {name: name for name in ("published", "corrected")}
+    everywhere = [dict.fromkeys(protocols, claim["protocols"]["published"]) for claim in found.claims]
+    claims = [{**claim, "protocols": same} for claim, same in zip(found.claims, everywhere, strict=True)]
+    found = replace(found, protocols=protocols, claims=tuple(claims))
     for name, row in read_figures(PAPER / "figures.yaml").items():
         figure, finding = drawn(drawing(row), found)
         assert finding, name

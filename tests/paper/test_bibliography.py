@@ -5,7 +5,7 @@ from result_tree import PAPER
 
 from cxr.errors import InputError
 from cxr.paper.bibliography import Bibliography
-from cxr.paper.write import TEMPLATES
+from cxr.paper.page import TEMPLATES
 
 
 @pytest.fixture
