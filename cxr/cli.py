@@ -30,6 +30,7 @@ COMMANDS = {
     "arrays": "cxr.preprocessing.arrays:write_arrays",
     "normalisation": "cxr.preprocessing.normalisation:write_normalisation",
     "weights": "cxr.networks.weights:write_weights",
+    "estimate": "cxr.training.estimate:write_estimate",
     "features": "cxr.training.features:write_features",
     "train": "cxr.training.train:train",
     "take": "cxr.training.archive:take_runs",

@@ -18,6 +18,10 @@ FEATURES = [
     for protocol, backbone in settings.features(study)
 ]
 
+# On a CPU, the first thing that is said is how long training takes, where it takes more than half an hour.
+LONG = config["device"] == "cpu" and workload.rough_seconds(study) > 1800
+ESTIMATE = [f"{RESULTS}/training/estimate.json"] if LONG else []
+
 # A job trains one run, or all experiments of a protocol and a seed one after another (config key one_process).
 JOB = "all" if config.get("one_process") else "{experiment}"
 TOGETHER = study.experiments if config.get("one_process") else [JOB]

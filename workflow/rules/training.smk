@@ -1,6 +1,24 @@
 # The features of fixed networks, and the runs: an experiment under a protocol with a seed each.
 
 
+# Taking all cores, it is measured alone; with the highest priority, it is the first to run.
+rule estimate:
+    output:
+        f"{RESULTS}/training/estimate.json",
+    log:
+        f"{RESULTS}/logs/training/estimate.log",
+    priority: 100
+    threads: 1024
+    resources:
+        mem_mb=3000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.training.estimate"),
+    shell:
+        "python -m cxr --log {log} estimate --config {params.config:q} --cores {threads} --estimate {output}"
+
+
 rule features:
     input:
         manifest=rules.manifest.output.manifest,
