@@ -14,7 +14,7 @@ if not workflow.overwrite_configfiles:
 
 
 from cxr.errors import exit_with_sentence
-from cxr.study import arrays, settings
+from cxr.study import arrays, settings, workload
 from cxr.study.code_digests import code_of
 from cxr.study.config import Study
 from cxr.study.image_source import image_source
@@ -57,6 +57,14 @@ include: "workflow/rules/paper.smk"
 include: "workflow/rules/review.smk"
 
 
+# Before the first job, but not in a dry-run.
+onstart:
+    from cxr.training import preflight
+
+    with exit_with_sentence():
+        preflight.check(study, Path(RESULTS), here=workflow.local_exec)
+
+
 # Of each machine; the cluster's scheduler gives whole GPUs.
 resource_scopes:
     gpu_mb="local",
@@ -64,12 +72,14 @@ resource_scopes:
 
 localrules:
     all,
+    estimate,
     verify_checkpoints,
 
 
 rule all:
     default_target: True
     input:
+        ESTIMATE,
         rules.paper.output,
         # Of all runs: one that was deleted is missed.
         expand(

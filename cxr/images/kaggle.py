@@ -13,6 +13,8 @@ from cxr.images.mendeley import DATA_SET
 
 # The version is pinned, so that a copy in Kaggle's cache is found without a network.
 VERSION = "paultimothymooney/chest-xray-pneumonia/versions/2"
+# Where Kaggle's page lets a browser download the same archive; what it answers tells whether one must be known there.
+ADDRESS = "https://www.kaggle.com/api/v1/datasets/download/paultimothymooney/chest-xray-pneumonia"
 DESCRIPTION = {"title": "Chest X-Ray Images (Pneumonia), Kaggle edition"} | DATA_SET
 
 
@@ -25,9 +27,37 @@ def provide(settings: Mapping[str, Any], folder: Path, threads: int) -> Path:
     return image_root(_downloaded())
 
 
+def is_cached() -> bool:
+    """Return whether Kaggle's cache holds the images."""
+    from kagglehub.cache import Cache
+    from kagglehub.handle import parse_dataset_handle
+
+    return Cache().load_from_cache(parse_dataset_handle(VERSION)) is not None
+
+
+def cache_folder() -> Path:
+    """Return the folder of Kaggle's cache."""
+    from kagglehub.config import get_cache_folder
+
+    return Path(get_cache_folder())
+
+
+def has_credentials() -> bool:
+    """Return whether Kaggle's client finds credentials: in the environment, or in files of ``~/.kaggle``.
+
+    Raises:
+        InputError: ``kaggle.json`` is damaged.
+    """
+    from kagglehub.config import get_kaggle_credentials
+
+    try:
+        return get_kaggle_credentials() is not None
+    except ValueError as error:
+        raise InputError(f"{error}; make a new API token at https://www.kaggle.com/settings.") from None
+
+
 def _downloaded() -> Path:
     import kagglehub
-    from kagglehub.config import get_cache_folder
     from kagglehub.exceptions import BackendError, CredentialError, DataCorruptionError, KaggleEnvironmentError
 
     gave_up = (BackendError, CredentialError, DataCorruptionError, KaggleEnvironmentError, ValueError, *DAMAGED_ZIP)
@@ -50,7 +80,7 @@ def _downloaded() -> Path:
         raise
     except gave_up as error:
         # A damaged archive stays in Kaggle's cache, and the client would use it again.
-        folder = Path(get_cache_folder(), "datasets", VERSION).parents[1]
+        folder = Path(cache_folder(), "datasets", VERSION).parents[1]
         reason = " ".join(str(error).split()).removesuffix(".")
         raise InputError(
             f"Kaggle's client gave up ({reason}); correct this, delete {folder} and run it again, {instead}."

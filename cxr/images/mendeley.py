@@ -57,12 +57,20 @@ def fetch(archive: Archive) -> Path:
         InputError: the site cannot be reached, refuses, or sends another file than the published one; the archive is
             damaged or would write outside its folder; the disk is full.
     """
-    cache = cache_folder()
-    folder = cache / Path(archive.name).stem
+    cache, folder = cache_folder(), _unpacked(archive)
     if not folder.is_dir():
         cache.mkdir(parents=True, exist_ok=True)
         unpack(download(archive, cache), folder)
     return image_root(folder)
+
+
+def is_cached() -> bool:
+    """Return whether the cache holds the images."""
+    return _unpacked(CHEST_XRAY_2017).is_dir()
+
+
+def _unpacked(archive: Archive) -> Path:
+    return cache_folder() / Path(archive.name).stem
 
 
 def unpack(archive: Path, folder: Path) -> None:

@@ -19,6 +19,7 @@ def test_the_blocks_hold_every_layer_with_weights_once(backbone):
     found = [name for block in NETWORKS[backbone]["blocks"] for name in layers_of(block)]
     assert sorted(found) == sorted(layers)
     assert network.get_submodule(layers[-1]).out_features == NETWORKS[backbone]["outputs"]
+    assert sum(parameter.numel() for parameter in network.parameters()) == NETWORKS[backbone]["parameters"]
 
 
 @pytest.mark.parametrize("experiment", ["resnet18-I-10", "resnet18-II-10", "resnet18-III", "densenet121-II-10"])

@@ -115,6 +115,21 @@ def test_bad_configs_end_in_one_sentence(repository: Path, arguments: list[str],
     assert not [line for line in before if not line.startswith(("Using workflow specific profile", "Config file"))]
 
 
+def test_what_is_missing_is_said_before_anything_is_made(repository: Path) -> None:
+    data = ["data={source: embedded}", "weights={resnet18: none, densenet121: none}"]
+    done = snakemake(repository, "--config", "name=missing", "device=cuda", *data, CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 1
+    assert done.stderr.strip().splitlines()[-1].startswith("The config says 'device: cuda', but there is no GPU here")
+    assert "Traceback" not in done.stderr and ".smk" not in done.stderr
+    assert not (repository / "results" / "missing").exists()
+
+
+def test_the_time_is_estimated_where_training_takes_long_on_a_cpu(repository: Path) -> None:
+    planned = {device: jobs(snakemake(repository, "-n", "--config", f"device={device}")) for device in ("cpu", "cuda")}
+    assert planned["cpu"].pop("estimate") == 1
+    assert planned["cpu"] | {"total": 0} == planned["cuda"] | {"total": 0}
+
+
 @pytest.fixture(scope="module")
 def config(cohort: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
     content = read_yaml(REPOSITORY / "config" / "phantom.yaml") | {
