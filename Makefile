@@ -28,7 +28,7 @@ docs: reference ## the reference results' paper as docs/paper.html and docs/pape
 	cp results/reference/paper/paper.html results/reference/paper/paper.pdf docs/
 
 paper: setup ## the paper from Kaggle's images, on a GPU
-	snakemake --cores all --configfile config/config.yaml
+	snakemake --cores all
 
 dev: setup ## the paper from the images in the folder that CXR_DATA names, without a GPU
 	snakemake --cores all --configfile config/dev.yaml
