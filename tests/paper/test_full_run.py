@@ -4,8 +4,10 @@ import re
 from pathlib import Path
 
 import pytest
-from result_tree import PUBLISHED, weigh, write_cohort, write_preprocessing, write_run
+from pypdf import PdfReader
+from result_tree import PAPER, PUBLISHED, weigh, write_cohort, write_preprocessing, write_run
 
+from cxr.figures.draw import write_paper_figures
 from cxr.files import REPOSITORY, read_json, write_json
 from cxr.paper.write import write_report
 from cxr.study import layout
@@ -34,9 +36,14 @@ def test_a_full_run_whose_numbers_nobody_can_explain_ends_in_a_paper(tmp_path: P
     claims = read_json(layout.claims(tmp_path))
     assert not claims["provisional"], "results like these are judged as the study's"
     assert claims["unexplained"]
+    write_paper_figures(config, tmp_path, PAPER / "published", layout.figures(tmp_path))
     write_report(config, tmp_path, tmp_path / "paper.html", tmp_path / "paper.pdf")
     words = re.sub(r"<[^>]+>|\s+", " ", (tmp_path / "paper.html").read_text())
     listed = words[words.index("no known cause") :]
     for claim in claims["unexplained"]:
         assert re.search(rf"\b{claim}\b", listed), f"{claim} failed, and the paper does not say so"
-    assert (tmp_path / "paper.pdf").read_bytes().startswith(b"%PDF")
+    reader = PdfReader(tmp_path / "paper.pdf")
+    headings = [item for item in reader.outline if not isinstance(item, list)]
+    pages = {item.title: reader.get_destination_page_number(item) for item in headings}
+    assert pages["5 Discussion"] < pages["References"] <= pages["A Reproduction verdicts"]
+    assert pages["A Reproduction verdicts"] < 12, "the text before the appendices has at most twelve pages"

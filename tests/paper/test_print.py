@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 from pypdf import PdfReader
-from result_tree import PAPER, make_study, write_cohort, write_tree
+from result_tree import write_cohort
 
-from cxr.figures.draw import write_paper_figures
 from cxr.paper.page import TEMPLATES, render_paper
 from cxr.paper.print import write_pdf
 
@@ -89,21 +88,6 @@ def test_pages_are_numbered_and_carry_the_running_head_and_the_mark(sheets, page
         assert (head in text) == (number > 1)
         assert re.search(rf"\b{number}\b", text)
         assert mark in text
-
-
-@pytest.mark.slow
-def test_the_text_before_the_appendices_of_a_full_run_has_at_most_twelve_pages(tmp_path):
-    study = make_study(experiments="all", protocols=["published", "described", "corrected"], seeds=[42, 43])
-    write_tree(tmp_path, study)
-    config = dict(study.config)
-    write_paper_figures(config, tmp_path, PAPER / "published", tmp_path / "figures")
-    write_pdf(render_paper(study, tmp_path), tmp_path / "paper.pdf")
-    reader = PdfReader(tmp_path / "paper.pdf")
-    pages = {
-        item.title: reader.get_destination_page_number(item) for item in reader.outline if not isinstance(item, list)
-    }
-    assert pages["A Reproduction verdicts"] < 12
-    assert pages["5 Discussion"] < pages["References"] <= pages["A Reproduction verdicts"]
 
 
 def test_real_data_carry_no_mark(study, own_results, tmp_path):
