@@ -23,15 +23,15 @@ def test_every_command_has_help_from_its_docstring(command: str, capsys: pytest.
 
 def test_bad_input_is_one_sentence_exit_2_and_the_traceback_in_the_log(tmp_path: Path) -> None:
     (tmp_path / "predictions.csv").write_text("path,set\n")
-    arguments = ["evaluate", "--predictions", str(tmp_path / "predictions.csv"), "--metrics", str(tmp_path / "m.json")]
+    arguments = ["metrics", "--predictions", str(tmp_path / "predictions.csv"), "--metrics", str(tmp_path / "m.json")]
     done = cxr("--log", str(tmp_path / "logs" / "x.log"), *arguments)
     assert done.returncode == 2
-    assert done.stderr.startswith("cxr evaluate: ") and len(done.stderr.splitlines()) == 1
+    assert done.stderr.startswith("cxr metrics: ") and len(done.stderr.splitlines()) == 1
     assert "Traceback" in (tmp_path / "logs" / "x.log").read_text()
 
 
 def test_a_defect_is_a_traceback_and_exit_1(tmp_path: Path) -> None:
-    done = cxr("evaluate", "--predictions", str(tmp_path / "none.csv"), "--metrics", str(tmp_path / "m.json"))
+    done = cxr("metrics", "--predictions", str(tmp_path / "none.csv"), "--metrics", str(tmp_path / "m.json"))
     assert done.returncode == 2 and "none.csv" in done.stderr
     (tmp_path / "manifest.csv").write_text("path,class\n")
     # Settings come from the workflow, which has validated them: a list in their place is a defect of the program.

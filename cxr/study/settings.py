@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from cxr.errors import InputError
 from cxr.study.arrays import arrays_of_protocol
 from cxr.study.config import Study, expanded
 from cxr.study.layout import place_of
@@ -151,10 +152,15 @@ def archive_of(study: Study) -> Path | None:
     """The archive of finished runs that the config names, or None.
 
     Raises:
-        InputError: its path names an environment variable that is not set.
+        InputError: it does not exist, or its path names an environment variable that is not set.
     """
     file = study.config.get("runs", {}).get("file")
-    return None if file is None else expanded(file, f"config '{study.config['name']}': runs.file")
+    if file is None:
+        return None
+    path = expanded(file, f"config '{study.config['name']}': runs.file")
+    if not path.is_file():
+        raise InputError(f"runs.file '{path}' does not exist; name a file that `cxr pack` wrote.")
+    return path
 
 
 def is_trained(study: Study, experiment: str, protocol: str) -> bool:
