@@ -162,7 +162,7 @@ def _warnings(table: pd.DataFrame, unknown: int) -> Iterator[str]:
         width, height = sizes.iloc[0]
         yield (
             f"All images measure {width} x {height} px: these are not originals but a resized copy, so they were not "
-            f"resized as in the study, and the information in the originals' sizes is lost."
+            f"resized as in the study, and the information in the size of an original is lost."
         )
     splits = table.groupby("patient_fine")["official_split"].nunique()
     if crossing := int((splits > 1).sum()):
