@@ -49,7 +49,7 @@ workflow: setup ## the style of the Snakefile and its rules (snakefmt, Snakemake
 	snakefmt --check Snakefile workflow
 	snakemake --lint
 
-format: setup ## mend the style of all files, as far as ruff and snakefmt can
+format: setup ## fix the style of all files, as far as ruff and snakefmt can
 	ruff check --fix .
 	ruff format .
 	snakefmt Snakefile workflow

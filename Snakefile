@@ -65,7 +65,7 @@ onstart:
         preflight.check(study, Path(RESULTS), here=workflow.local_exec)
 
 
-# Of each machine; the cluster's scheduler gives whole GPUs.
+# gpu_mb is counted per machine; a cluster's scheduler gives whole GPUs.
 resource_scopes:
     gpu_mb="local",
 
@@ -81,7 +81,7 @@ rule all:
     input:
         ESTIMATE,
         rules.paper.output,
-        # Of all runs: one that was deleted is missed.
+        # Listed so that a deleted run is made again.
         expand(
             "{run}/{name}",
             run=RUNS,

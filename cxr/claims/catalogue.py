@@ -27,7 +27,7 @@ class Claim:
         where: the ones given of ``section`` and ``figure`` of the preprint, ``notebook``.
         says: what is claimed.
         reading: why the quantity stands for that, or None.
-        quantity: what it is about; None if no result can tell.
+        quantity: what it is about; None if no result can test it.
         relation: ``equals``, ``above``, ``below``, ``at_least``, ``at_most`` or ``within_chance_of``; None as above.
         number: to what.
         precision: the last digit printed, 0 if none is.
@@ -35,9 +35,9 @@ class Claim:
         tolerance_from: where it comes from.
         explained_by: rows of ``paper/discrepancies.yaml``.
         explanation: what else explains a failure, or None.
-        not_testable: why no result can tell, or None.
-        any_cohort: whether images of other patients than the study's can tell of it.
-        original_files: whether a resized copy of the images cannot tell of it.
+        not_testable: why no result can test it, or None.
+        any_cohort: whether images of other patients than the study's can test it.
+        original_files: whether only the original image files can test it, and no resized copy.
     """
 
     id: str

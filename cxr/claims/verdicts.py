@@ -6,7 +6,7 @@
 - ``not reproduced``: these data refute the claim. For a number, the value differs from it at 5 % (the 95 % interval
   leaves it out) and by more than the margin. For a direction, the 95 % interval lies on the other side.
 - ``undecided``: these data can do neither, since the interval is too wide or its width is not known.
-- ``not testable``: results of this kind cannot tell of the claim, for a reason that is given.
+- ``not testable``: results of this kind cannot test the claim, for a reason that is given.
 - ``another cohort``: the claim is about the study's own images, and these are others.
 
 Counts of files, and numbers that follow from them without chance, have no interval: they agree to within the tolerance

@@ -28,7 +28,7 @@ def write_claims(config: dict[str, Any], results: Path, claims: Path) -> None:
 
     Args:
         config: as ``workflow/schemas/config.schema.yaml`` describes it.
-        results: ``results/<config name>``, with ``data``, ``preprocessing`` and ``runs``.
+        results: ``results/<config name>``, with ``images``, ``preprocessing``, ``training`` and ``evaluation``.
         claims: the file to write: ``resamples`` and ``seed`` of the bootstrap; ``alpha`` and ``power``, to which tests
             and detectable differences belong; ``protocols``, each with ``tests``, how many were made, and ``counts``
             of verdicts, also as ``counts_adjusted`` (p values adjusted for the number of tests),

@@ -112,7 +112,7 @@ def frozen_features(path: Path, transform: str, images: int) -> Features | None:
         images: N, the number of rows of the manifest.
 
     Returns:
-        None where the file holds nothing, since the pretrained weights could not be had.
+        None where the file holds nothing, since the pretrained weights were unavailable.
     """
     with np.load(path) as stored:
         if f"{transform}.rows" not in stored:

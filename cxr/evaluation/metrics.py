@@ -24,7 +24,7 @@ Integers: TypeAlias = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric: give one of ``of_counts`` and ``of_probabilities``.
+    """A metric. Set exactly one of ``of_counts`` and ``of_probabilities``.
 
     Attributes:
         of_counts: a metric of decisions: from (R, 2, 3) ``confusion_counts`` to (R,) values.

@@ -72,8 +72,8 @@ def write_paper_figures(config: dict[str, Any], results: Path, published: Path, 
 
     Args:
         config: as ``workflow/schemas/config.schema.yaml`` describes it.
-        results: ``results/<config name>``, with ``data``, ``runs``, ``uncertainty.json``, ``claims.json``, perhaps
-            ``ablations.json``, and ``preprocessing/<protocol>/transforms.npz``.
+        results: ``results/<config name>``, with ``images``, ``training``, ``evaluation``, ``claims`` and
+            ``preprocessing/<protocol>/transforms.npz``; ``ablations.json`` may be absent.
         published: ``paper/published``.
         figures: the folder to write to. A figure for which there is nothing to show is not written and not listed in
             ``index.json``, which has ``title`` and ``finding`` by file.

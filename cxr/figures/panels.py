@@ -60,7 +60,7 @@ def note(axes: Axes, estimate: Mapping[str, Any] | None, place: tuple[float, flo
 
 
 def of_several_seeds(found: Mapping[str, Outcome]) -> str:
-    """Of what numbers and curves are, where there are several seeds."""
+    """Label suffix when there are several seeds."""
     several = any(len(outcome.tests) > 1 for outcome in found.values())
     return ", mean over seeds; curve: first seed" if several else ""
 

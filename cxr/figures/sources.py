@@ -9,7 +9,7 @@ TRAINED_HERE = "trained here"
 
 
 def source_of(record: Record) -> str:
-    """Return where a ``run.json`` says that its results come from: ``trained here`` or ``reference``."""
+    """Return where a ``run.json`` says that its results come from: ``trained here`` or ``archive``."""
     return str(record.get("source", {}).get("kind", TRAINED_HERE))
 
 

@@ -147,7 +147,7 @@ def set_training_mode(network: nn.Module, fixed_batch_norm: str) -> None:
 
 
 def parameter_counts(network: nn.Module) -> dict[str, int]:
-    """Return the number of all parameters and of those that train."""
+    """Return the number of all parameters and of the trainable ones."""
     return {
         "total": sum(parameter.numel() for parameter in network.parameters()),
         "trainable": sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad),

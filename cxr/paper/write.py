@@ -1,4 +1,4 @@
-"""The stage ``report``: the paper of a config as one HTML file and as PDF."""
+"""The stage ``paper``: the paper of a config as one HTML file and as PDF."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ def write_report(config: dict[str, Any], results: Path, html: Path, pdf: Path) -
 
     Args:
         config: as ``workflow/schemas/config.schema.yaml`` describes it.
-        results: ``results/<config name>``, with ``data``, ``preprocessing``, ``runs`` and ``figures``.
+        results: ``results/<config name>``, with the results of all other stages but ``review``.
         html: the page to write.
         pdf: the same page in print.
 

@@ -61,7 +61,7 @@ def permuted_halves(held_out: list[str], manifest: pd.DataFrame, seed: int) -> d
 def grouped_halves(held_out: list[str], manifest: pd.DataFrame, seed: int) -> dict[str, list[str]]:
     """Halves that share no patient by the coarse key, stratified by class; and the official test set beside them.
 
-    The official test set overlaps the validation set, which selects the epoch: its score is reported, not judged by.
+    The official test set overlaps the validation set, which selects the epoch: its score is reported only.
     """
     facts = manifest.set_index("path").loc[held_out]
     halves = StratifiedGroupKFold(n_splits=2, shuffle=True, random_state=seed)

@@ -74,7 +74,7 @@ def read_discrepancies(path: Path) -> dict[str, Any]:
 
 
 def flipped(protocol: Mapping[str, Any], row: str, catalogue: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a protocol in which the choice of one row of ``paper/discrepancies.yaml`` is the other one.
+    """Return a protocol with one discrepancy (a row of ``paper/discrepancies.yaml``) switched to its other side.
 
     Args:
         protocol: of ``read_protocol``.
@@ -114,7 +114,7 @@ def _check_protocol(protocol: Mapping[str, Any], catalogue: Mapping[str, Any], p
 
 
 def merged(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
-    """Return ``base`` with the values of ``changes`` in their place, dictionaries within dictionaries, too."""
+    """Return ``base`` updated with the values of ``changes``, recursively."""
     result = dict(base)
     for key, value in changes.items():
         inner = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)

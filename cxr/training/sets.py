@@ -49,7 +49,7 @@ def image_sets(
     """Return the sets of a run as images.
 
     Args:
-        settings: of ``Study.run_settings``.
+        settings: of ``cxr.study.settings.run_settings``.
         members: of ``members_of_sets``.
         manifest: ``manifest.csv``.
         preprocessing: ``preprocessing.json`` of the protocol.
@@ -83,7 +83,7 @@ def feature_sets(
     """Return the sets of a run as the features of their images.
 
     Args:
-        settings: of ``Study.run_settings``.
+        settings: of ``cxr.study.settings.run_settings``.
         members: of ``members_of_sets``.
         features: of ``cxr.training.features.read_features``.
         device: where the features are to be.

@@ -44,19 +44,19 @@ def train(
     """Train networks one after another; of each keep the epoch with the first strictly best validation accuracy.
 
     A run that was killed continues after its last whole epoch, and ends with the same bytes as one never killed (CPU).
-    A run whose pretrained weights cannot be had leaves tables without rows and a ``run.json`` that says why.
+    A run whose pretrained weights are unavailable leaves tables without rows and a ``run.json`` that says why.
 
     Args:
-        runs: settings of ``Study.run_settings`` by the folder that each run writes: ``history.csv`` (``epoch,
-            learning_rate, train_loss, train_accuracy, val_loss, val_accuracy``), ``predictions.csv``, ``checkpoint.pt``
-            (state_dict of the kept epoch) and ``run.json``, which holds the SHA-256 of the other three.
+        runs: settings of ``cxr.study.settings.run_settings`` by the folder that each run writes: ``history.csv``
+            (``epoch, learning_rate, train_loss, train_accuracy, val_loss, val_accuracy``), ``predictions.csv``,
+            ``checkpoint.pt`` (state_dict of the kept epoch) and ``run.json``, with the SHA-256 of the other three.
         manifest: ``manifest.csv``.
         split: ``split.csv`` of the protocol.
         preprocessing: ``preprocessing.json`` of the protocol, for the normalisation constants.
         arrays: the arrays that the transforms start from.
         weights: files of ``cxr.networks.weights``, each with its facts beside it.
         features: files of ``cxr.training.features``, for the runs that train nothing but a head on a fixed network.
-        archive: finished runs (``cxr.training.archive``), from which a run is taken whose weights cannot be had.
+        archive: finished runs (``cxr.training.archive``), from which a run is taken if its weights are unavailable.
         threads: CPU threads; sums over threads differ in the last bits, so the number is kept in ``run.json``.
 
     Raises:

@@ -1,6 +1,7 @@
 """Configs and the data of paper/: what is accepted, what is refused, and with which words."""
 
 import copy
+import itertools
 import shutil
 from pathlib import Path
 from typing import Any
@@ -176,16 +177,24 @@ def test_a_protocol_that_names_what_is_not_there_is_one_sentence(
         read_protocol("described")
 
 
-def test_every_protocol_takes_every_row_that_a_protocol_can_take_once() -> None:
+def test_a_protocol_takes_a_row_once_and_the_studys_own_take_the_same_rows() -> None:
     rows = set(read_yaml(PAPER / "discrepancies.yaml"))
     assert len(rows) == 28
-    taken = [
-        [row for rows in read_protocol(file.stem)["takes"].values() for row in rows]
+    taken = {
+        file.stem: [row for rows in read_protocol(file.stem)["takes"].values() for row in rows]
         for file in (PAPER / "protocols").glob("*.yaml")
-    ]
-    assert len(taken) == 3
-    for mine in taken:
-        assert len(mine) == len(set(mine)) and set(mine) == set(taken[0]) <= rows
+    }
+    for mine in taken.values():
+        assert len(mine) == len(set(mine)) and set(mine) <= rows
+    assert set(taken["published"]) == set(taken["described"]) == set(taken["corrected"])
+
+
+def test_the_study_has_22_experiments_and_the_default_config_runs_all_under_three_protocols_with_five_seeds() -> None:
+    experiments = read_experiments(PAPER / "experiments.yaml")["experiments"]
+    assert sum(row["source"].startswith(("preprint", "notebook")) for row in experiments.values()) == 22
+    study = Study.from_config(read_yaml(REPOSITORY / "config" / "config.yaml") | {"ablations": []})
+    assert list(study.protocols) == ["published", "described", "corrected"] and len(study.config["seeds"]) == 5
+    assert set(study.runs()) == set(itertools.product(study.protocols, experiments, study.config["seeds"]))
 
 
 def test_unknown_transform_is_refused(tmp_path: Path) -> None:

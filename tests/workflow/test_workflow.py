@@ -17,6 +17,8 @@ from PIL import Image
 from cxr.files import REPOSITORY
 from cxr.study.schemas import read_yaml
 
+EXPERIMENTS = read_yaml(REPOSITORY / "paper" / "experiments.yaml")["experiments"]
+
 
 @pytest.fixture(scope="module")
 def repository(copy_repository: Callable[[], Path]) -> Path:
@@ -61,8 +63,10 @@ def test_dry_run_of_each_config_under_each_profile(repository: Path, config: str
         f"profiles/{profile}",
     )
     planned = jobs(done)
-    # phantom.yaml trains all experiments of a protocol in one process; the study has 22 x 3 x 5 runs.
-    assert planned["train"] == {"phantom": 3, "config": 330}[config] and planned["paper"] == 1
+    content = read_yaml(REPOSITORY / "config" / f"{config}.yaml")
+    # phantom.yaml trains all experiments of a protocol in one process.
+    experiments = 1 if content.get("one_process") else len(EXPERIMENTS)
+    assert planned["train"] == experiments * len(content["protocols"]) * len(content["seeds"]) and planned["paper"] == 1
     gpu = "gpu=1" if device == "cuda" else "gpu=0"
     assert gpu in done.stdout
 
@@ -74,7 +78,9 @@ def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
     trains = [block for block in blocks if block.startswith("train:")]
     # Protocols with one choice flipped have names with a tilde; their runs are ablations.
     splits = [block for block in blocks if block.startswith("split:") and "~" not in block.partition("output:")[2]]
-    assert len(trains) == 330 and len(splits) == 3
+    study = read_yaml(REPOSITORY / "config" / "config.yaml")
+    assert len(trains) == len(EXPERIMENTS) * len(study["protocols"]) * len(study["seeds"])
+    assert len(splits) == len(study["protocols"])
     for block in trains:
         assert "slurm_partition=gpu" in block and "mem_mb=6500" in block and "runtime=240" in block and "gpu=1" in block
     for block in splits:
@@ -87,8 +93,8 @@ def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
 def test_the_default_is_the_study_and_keys_are_changed_on_the_command_line(repository: Path) -> None:
     changes = ["name=small", "seeds=[42, 43]", "data={source: embedded}", "protocols=[published]", "ablations=[]"]
     done = snakemake(repository, "-n", "--forceall", "--config", "weights={resnet18: none}", "threads=1", *changes)
-    # 22 experiments under one protocol with two seeds; --config alone keeps config.yaml's other keys.
-    assert jobs(done)["train"] == 44
+    # All experiments under one protocol with two seeds; --config alone keeps config.yaml's other keys.
+    assert jobs(done)["train"] == len(EXPERIMENTS) * 2
     assert "results/small/paper/paper.html" in done.stdout
     assert "workflow specific profile profiles/default" in done.stderr, "a profile that nobody has to name"
 
