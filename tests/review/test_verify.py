@@ -378,7 +378,8 @@ def test_the_shortest_run_is_trained_again_and_compared_byte_for_byte(options: d
     write_metrics([layout.run(results, RUN) / "predictions.csv"], [layout.metrics(results, RUN)])
     other = results / "training" / "runs" / "corrected" / "custom" / "seed-42" / "run.json"
     write_json(other, {**read_json(other), "wall_seconds": 1e6})
-    verify(**options | {"repeat": True})
+    # The metrics of these runs were not expected yet.
+    verify(**options | {"repeat": True, "accept": True})
     names = [f"a run done twice: published/custom/seed-42, {table}" for table in ("history.csv", "predictions.csv")]
     assert [checks_of(options)[name]["verdict"] for name in names] == ["ok", "ok"]
     assert not list(results.rglob("unfinished*"))
