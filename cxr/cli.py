@@ -33,7 +33,7 @@ COMMANDS = {
     "estimate": "cxr.training.estimate:write_estimate",
     "features": "cxr.training.features:write_features",
     "train": "cxr.training.train:train",
-    "take": "cxr.training.archive:take_runs",
+    "unpack-runs": "cxr.training.archive:unpack_runs",
     "pack": "cxr.training.archive:write_archive",
     "metrics": "cxr.evaluation.run_metrics:write_metrics",
     "examples": "cxr.preprocessing.transforms:write_examples",
@@ -47,7 +47,7 @@ COMMANDS = {
     "verify": "cxr.review.verify:verify",
     "compare": "cxr.review.compare:compare",
     "figures": "cxr.figures.draw:write_paper_figures",
-    "paper": "cxr.paper.write:write_report",
+    "paper": "cxr.paper.write:write_paper",
 }
 
 

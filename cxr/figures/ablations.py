@@ -2,19 +2,19 @@
 
 from matplotlib.figure import Figure
 
-from cxr.figures.data import Shown
+from cxr.figures.data import FigureData
 from cxr.figures.forest import METRICS, Effect, draw_forest, is_defined, pair
-from cxr.figures.style import head
+from cxr.figures.style import top_note
 from cxr.figures.words import fraction, joined, part_of
 
 
-def draw_ablations(figure: Figure, shown: Shown) -> str | None:
+def draw_ablations(figure: Figure, data: FigureData) -> str | None:
     """Draw what each discrepancy changes; return what it shows, or None if none was measured."""
     groups: dict[str, dict[str, dict[str, Effect]]] = {}
-    for row in shown.ablations:
+    for row in data.ablations:
         for effect in row["experiments"]:
             # Of one experiment, or of two that are compared.
-            title = " against ".join(shown.title(name) for name in effect["experiment"].split(" against "))
+            title = " against ".join(data.title(name) for name in effect["experiment"].split(" against "))
             groups.setdefault(row["id"].replace("-", " "), {})[title] = {
                 metric: Effect(effect["difference"][metric], pair(effect["interval"][metric]))
                 for metric in METRICS
@@ -23,7 +23,7 @@ def draw_ablations(figure: Figure, shown: Shown) -> str | None:
     if not groups:
         return None
     draw_forest(figure, groups, "change of test {}")
-    head(figure, f"{shown.level:.0%} intervals over patients; blue: without 0")
+    top_note(figure, f"{data.level:.0%} intervals over patients; blue: without 0")
     changed = [name for name, rows in groups.items() if any(e.clear for row in rows.values() for e in row.values())]
     sizes = {
         f"{name}, {title}": row["accuracy"].value

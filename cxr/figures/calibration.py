@@ -4,13 +4,13 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cxr.figures.data import Outcome, Shown
+from cxr.figures.data import FigureData, Outcome
 from cxr.figures.palette import BLUE, GREY
 from cxr.figures.panels import estimates_of, extremes, left_out, note, of_several_seeds, test_set_panels, unit_square
-from cxr.figures.style import TINY, head
+from cxr.figures.style import TINY, top_note
 
 
-def draw_calibration(figure: Figure, shown: Shown) -> str | None:
+def draw_calibration(figure: Figure, data: FigureData) -> str | None:
     """Draw the share of pneumonia by predicted probability; return what it shows, or None without a run."""
 
     def draw(axes: Axes, name: str, outcome: Outcome) -> None:
@@ -30,14 +30,12 @@ def draw_calibration(figure: Figure, shown: Shown) -> str | None:
         # Above the unit square nothing is drawn.
         axes.set_ylim(0, 1.35)
         axes.text(0.98, 1.12, f"{count.max()} images", fontsize=TINY, ha="right")
-        note(axes, shown.estimate(name, "calibration_error"), (0.02, 0.83), "left")
+        note(axes, data.estimate(name, "calibration_error"), (0.02, 0.83), "left")
 
-    found = test_set_panels(
-        figure, shown, ("predicted probability of pneumonia", "share of pneumonia (fraction)"), draw
-    )
+    found = test_set_panels(figure, data, ("predicted probability of pneumonia", "share of pneumonia (fraction)"), draw)
     if not found:
         return None
-    head(figure, f"number: calibration error{of_several_seeds(found)}; bars: images, with the count of the highest")
-    errors = estimates_of(shown, found, "calibration_error")
+    top_note(figure, f"number: calibration error{of_several_seeds(found)}; bars: images, with the count of the highest")
+    errors = estimates_of(data, found, "calibration_error")
     # The interval of a mean of absolute values lies too high (``cxr.evaluation.bootstrap.interval``).
-    return extremes("The expected calibration error", errors, shown, sure=False) + left_out(shown)
+    return extremes("The expected calibration error", errors, data, with_interval=False) + left_out(data)

@@ -10,8 +10,8 @@ from matplotlib.path import Path as Outline
 from matplotlib.textpath import TextPath
 from matplotlib.transforms import Affine2D
 
-from cxr.figures.data import Shown
-from cxr.figures.style import FULL, HEAD, SMALL, TINY, bare_axes
+from cxr.figures.data import FigureData
+from cxr.figures.style import FULL, SMALL, TINY, TOP_MARGIN, bare_axes
 from cxr.figures.words import joined, part_of
 
 # The verdicts of claims that were not tested.
@@ -20,37 +20,35 @@ UNTESTED = ("not testable", "another cohort")
 IN_LINE = 32
 
 
-def draw_claims(figure: Figure, shown: Shown) -> str | None:
+def draw_claims(figure: Figure, data: FigureData) -> str | None:
     """Draw the verdict on each claim that was tested; return what they show.
 
     None where none was tested, and under one protocol, whose verdicts the paper's table of claims shows as well.
     """
     tested = [
-        claim
-        for claim in shown.claims
-        if any(found["verdict"] not in UNTESTED for found in claim["protocols"].values())
+        claim for claim in data.claims if any(found["verdict"] not in UNTESTED for found in claim["protocols"].values())
     ]
-    if not tested or len(shown.protocols) == 1:
+    if not tested or len(data.protocols) == 1:
         return None
     lines: list[list[Mapping[str, Any]]] = []
     for origin in (False, True):
         claims = [claim for claim in tested if (claim["notebook"] is not None) is origin]
         lines += [claims[start : start + IN_LINE] for start in range(0, len(claims), IN_LINE)]
     left, cell, above = 0.85, 0.165, 0.3
-    step = above + cell * len(shown.protocols)
-    axes = bare_axes(figure, HEAD + 0.22 + step * len(lines))
-    places: dict[str, list[tuple[float, float]]] = {verdict: [] for verdict in shown.verdicts}
+    step = above + cell * len(data.protocols)
+    axes = bare_axes(figure, TOP_MARGIN + 0.22 + step * len(lines))
+    places: dict[str, list[tuple[float, float]]] = {verdict: [] for verdict in data.verdicts}
     for number, line in enumerate(lines):
-        top = HEAD + 0.22 + number * step + above - 0.12
+        top = TOP_MARGIN + 0.22 + number * step + above - 0.12
         for column, claim in enumerate(line):
             x = left + (column + 0.5) * cell
             axes.text(x, top - 0.025, claim["id"], fontsize=5.6, ha="center", va="bottom")
-            for row, protocol in enumerate(shown.protocols):
+            for row, protocol in enumerate(data.protocols):
                 places[claim["protocols"][protocol]["verdict"]].append((x, top + (row + 0.5) * cell))
-        for row, title in enumerate(shown.protocols.values()):
+        for row, title in enumerate(data.protocols.values()):
             axes.text(left - 0.06, top + (row + 0.5) * cell, title, fontsize=TINY, ha="right", va="center")
-    for number, (verdict, (word, sign, colour)) in enumerate(shown.verdicts.items()):
-        key = left + number * (FULL - left) / max(4, len(shown.verdicts)) + cell / 2, HEAD + 0.1
+    for number, (verdict, (word, sign, colour)) in enumerate(data.verdicts.items()):
+        key = left + number * (FULL - left) / max(4, len(data.verdicts)) + cell / 2, TOP_MARGIN + 0.1
         axes.text(key[0] + 0.15, key[1], word, fontsize=SMALL, va="center")
         # One path for all of a kind: a page draws it much faster than a path for each.
         square = Outline.unit_rectangle().transformed(Affine2D().translate(-0.5, -0.5).scale(0.9 * cell))
@@ -58,12 +56,12 @@ def draw_claims(figure: Figure, shown: Shown) -> str | None:
             copies = [shape.transformed(Affine2D().translate(*place)) for place in [key, *places[verdict]]]
             axes.add_patch(PathPatch(Outline.make_compound_path(*copies), facecolor=fill, linewidth=0))
     sentences = []
-    for protocol, title in shown.protocols.items():
+    for protocol, title in data.protocols.items():
         verdicts = [claim["protocols"][protocol]["verdict"] for claim in tested]
-        counts = [f"{verdicts.count(name)} {word}" for name, (word, _, _) in shown.verdicts.items() if name in verdicts]
+        counts = [f"{verdicts.count(name)} {word}" for name, (word, _, _) in data.verdicts.items() if name in verdicts]
         sentences.append(f"{title}: {joined(counts, len(counts))}")
     finding = (
-        f"Verdicts on the {len(tested)} of {len(shown.claims)} claims that could be tested, {'; '.join(sentences)}."
+        f"Verdicts on the {len(tested)} of {len(data.claims)} claims that could be tested, {'; '.join(sentences)}."
     )
     same = sum(len({found["verdict"] for found in claim["protocols"].values()}) == 1 for claim in tested)
     finding += f" The verdict is the same under every protocol for {part_of(same, len(tested), 'claim')}."

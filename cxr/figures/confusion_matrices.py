@@ -4,35 +4,35 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cxr.figures.data import Numbers, Outcome, Shown
+from cxr.figures.data import FigureData, Numbers, Outcome
 from cxr.figures.panels import estimates_of, extremes, left_out, test_set_panels
-from cxr.figures.style import TINY, head
+from cxr.figures.style import TINY, top_note
 from cxr.figures.words import joined, part_of
 from cxr.images.names import CLASSES
 
 
-def draw_confusion_matrices(figure: Figure, shown: Shown, networks: str) -> str | None:
+def draw_confusion_matrices(figure: Figure, data: FigureData, networks: str) -> str | None:
     """Draw counts and shares of the true class for ``networks``; return what they show, or None without a run.
 
     ``networks`` is as ``cxr.figures.panels.test_set_panels`` takes it.
     """
     found = test_set_panels(
-        figure, shown, ("predicted class (N: normal, P: pneumonia)", "true class"), _draw_matrix, networks
+        figure, data, ("predicted class (N: normal, P: pneumonia)", "true class"), _draw_matrix, networks
     )
     if not found:
         return None
     several = any(len(outcome.tests) > 1 for outcome in found.values())
-    head(figure, "images, and share of the true class" + ("; means over seeds" if several else ""))
-    accuracies = estimates_of(shown, found, "accuracy")
+    top_note(figure, "images, and share of the true class" + ("; means over seeds" if several else ""))
+    accuracies = estimates_of(data, found, "accuracy")
     leaning = sum(bool(_mean_matrix(outcome)[0, 1] > _mean_matrix(outcome)[1, 0]) for outcome in found.values())
     one_sided = [outcome.title for outcome in found.values() if (_mean_matrix(outcome).sum(axis=0) == 0).any()]
     finding = (
-        f"{extremes('Test accuracy', accuracies, shown)} More normal images are taken for pneumonia than the other "
+        f"{extremes('Test accuracy', accuracies, data)} More normal images are taken for pneumonia than the other "
         f"way round by {part_of(leaning, len(found), 'network')}."
     )
     if one_sided:
         finding += f" Only one of the two classes is ever predicted by {joined(one_sided)}."
-    return finding + left_out(shown)
+    return finding + left_out(data)
 
 
 def _draw_matrix(axes: Axes, _: str, outcome: Outcome) -> None:

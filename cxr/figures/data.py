@@ -55,16 +55,16 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Shown:
+class FigureData:
     """Everything that figures are drawn from.
 
     Attributes:
         protocols: titles of the config's protocols by name; the first is that of the outcomes.
         outcomes: by id, of all experiments of ``paper/experiments.yaml``.
-        chosen: the ids of those that the config names, in its order.
+        experiment_ids: the ids of those that the config names, in its order.
         groups: the ids of the experiments of each strategy in the study's table of its best networks, by architecture
             and strategy.
-        sure: what ``uncertainty.json`` holds of the first protocol.
+        uncertainty: what ``uncertainty.json`` holds of the first protocol.
         level: of the intervals.
         questions: of the families of comparisons, by id.
         claims: ``claims`` of ``claims.json``.
@@ -77,9 +77,9 @@ class Shown:
 
     protocols: Mapping[str, str]
     outcomes: Mapping[str, Outcome]
-    chosen: tuple[str, ...]
+    experiment_ids: tuple[str, ...]
     groups: Mapping[tuple[str, str], tuple[str, ...]]
-    sure: Mapping[str, Any]
+    uncertainty: Mapping[str, Any]
     level: float
     questions: Mapping[str, str]
     claims: tuple[Mapping[str, Any], ...]
@@ -95,7 +95,7 @@ class Shown:
 
     def estimate(self, experiment: str, metric: str) -> Mapping[str, Any] | None:
         """``mean``, ``interval`` and more of a metric of ``uncertainty.json``, or None where it is not defined."""
-        found = self.sure["experiments"].get(experiment, {}).get(metric)
+        found = self.uncertainty["experiments"].get(experiment, {}).get(metric)
         return found if found and found["mean"] is not None and found["interval"] is not None else None
 
 
@@ -110,7 +110,7 @@ def read_figures(path: Path) -> dict[str, dict[str, Any]]:
     return rows
 
 
-def read_shown(config: Mapping[str, Any], results: Path, published: Path) -> Shown:
+def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) -> FigureData:
     """Read what the figures are drawn from.
 
     Args:
@@ -138,12 +138,12 @@ def read_shown(config: Mapping[str, Any], results: Path, published: Path) -> Sho
     outcomes = {name: _signed(outcome, outcomes.values(), words["marks"]) for name, outcome in outcomes.items()}
     claims = read_json(layout.claims(results))["claims"]
     synthetic = read_json(layout.cohort(results))["synthetic"]
-    return Shown(
+    return FigureData(
         protocols={name: content["title"] for name, content in study.protocols.items()},
         outcomes=outcomes,
-        chosen=tuple(study.experiments),
+        experiment_ids=tuple(study.experiments),
         groups=groups,
-        sure=uncertainty["protocols"][first],
+        uncertainty=uncertainty["protocols"][first],
         level=uncertainty["level"],
         questions={row["id"]: row["question"] for row in read_yaml(PAPER / "comparisons.yaml")["families"]},
         claims=tuple(claims),

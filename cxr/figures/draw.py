@@ -1,7 +1,7 @@
 """The stage ``figures``: draw every figure of ``paper/figures.yaml``, and say in a sentence what each one shows.
 
-To add a figure, write a function that takes an empty figure and ``Shown``, fills the figure, and returns the sentence
-(or None where there is nothing to draw); enter it in ``DRAWINGS``; and give it a row in ``paper/figures.yaml``.
+To add a figure, write a function that takes an empty figure and ``FigureData``, fills the figure, and returns the
+sentence (or None where there is nothing to draw); enter it in ``DRAWINGS``; and add a row to ``paper/figures.yaml``.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,7 +17,7 @@ from cxr.figures.ablations import draw_ablations
 from cxr.figures.calibration import draw_calibration
 from cxr.figures.claims import draw_claims
 from cxr.figures.confusion_matrices import draw_confusion_matrices
-from cxr.figures.data import Shown, read_figures, read_shown
+from cxr.figures.data import FigureData, read_figure_data, read_figures
 from cxr.figures.differences import draw_differences
 from cxr.figures.hidden_units import draw_hidden_units
 from cxr.figures.learning_curves import draw_curves
@@ -45,7 +45,7 @@ DRAWINGS: Mapping[str, Callable[..., str | None]] = {
 }
 
 
-def drawing(row: Mapping[str, Any]) -> Callable[[Figure, Shown], str | None]:
+def drawing(row: Mapping[str, Any]) -> Callable[[Figure, FigureData], str | None]:
     """Return what draws a row of ``paper/figures.yaml``.
 
     Raises:
@@ -58,10 +58,10 @@ def drawing(row: Mapping[str, Any]) -> Callable[[Figure, Shown], str | None]:
     return partial(DRAWINGS[name], **row.get("of", {}))
 
 
-def _notes(figure: Figure, shown: Shown) -> list[str]:
+def _notes(figure: Figure, data: FigureData) -> list[str]:
     """What a figure says of its sources: the meaning of its signs, and of those that its labels do not show."""
     texts = "".join(text.get_text() for text in figure.findobj(Text))
-    return [f"{sign} {note}" if sign in texts else note for sign, note in shown.notes.items()]
+    return [f"{sign} {note}" if sign in texts else note for sign, note in data.notes.items()]
 
 
 def write_paper_figures(config: dict[str, Any], results: Path, published: Path, figures: Path) -> None:
@@ -78,23 +78,23 @@ def write_paper_figures(config: dict[str, Any], results: Path, published: Path, 
         figures: the folder to write to. A figure for which there is nothing to show is not written and not listed in
             ``index.json``, which has ``title`` and ``finding`` by file.
     """
-    shown = read_shown(config, results, published)
+    data = read_figure_data(config, results, published)
     index = {}
     for name, row in read_figures(PAPER / "figures.yaml").items():
         draw = drawing(row)
         path = figures / "paper" / f"{name}.svg"
         with paper_style():
             figure = Figure()
-            finding = draw(figure, shown)
+            finding = draw(figure, data)
             if finding is None:
                 # A drawing of earlier results would be wrong here.
                 path.unlink(missing_ok=True)
                 continue
-            write_svg(figure, path, [*shown.synthetic, *_notes(figure, shown)])
-        title = row["title"].format(protocol=next(iter(shown.protocols.values())))
+            write_svg(figure, path, [*data.synthetic, *_notes(figure, data)])
+        title = row["title"].format(protocol=next(iter(data.protocols.values())))
         index[path.name] = {"title": title, "finding": finding}
     write_json(figures / "paper" / "index.json", index)
-    for protocol in shown.protocols:
+    for protocol in data.protocols:
         examples = layout.preprocessing(results, protocol).with_name("transforms.npz")
         # Weights have no part in this figure.
-        draw_transforms(examples, figures / protocol / "transforms.svg", shown.synthetic)
+        draw_transforms(examples, figures / protocol / "transforms.svg", data.synthetic)

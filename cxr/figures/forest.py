@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from cxr.figures.palette import BLUE, GREY, VERMILLION
-from cxr.figures.style import FULL, HEAD, SMALL, TINY, axes_at
+from cxr.figures.style import FULL, SMALL, TINY, TOP_MARGIN, axes_at
 
 METRICS = {"accuracy": "accuracy", "auroc": "AUROC"}
 
@@ -40,10 +40,10 @@ def draw_forest(figure: Figure, groups: Mapping[str, Mapping[str, Mapping[str, E
             places[group, row] = height + line / 2
             height += line
         height += gap
-    figure.set_size_inches(FULL, HEAD + height + bottom)
+    figure.set_size_inches(FULL, TOP_MARGIN + height + bottom)
     width = (FULL - left - 0.12 - between) / len(METRICS)
     for number, (metric, name) in enumerate(METRICS.items()):
-        axes = axes_at(figure, left + number * (width + between), HEAD, width, height)
+        axes = axes_at(figure, left + number * (width + between), TOP_MARGIN, width, height)
         axes.set(ylim=(height, 0), yticks=[], xlabel=label.format(name))
         axes.spines["left"].set_visible(False)
         # Not through the headings, which may be long.
@@ -60,7 +60,7 @@ def draw_forest(figure: Figure, groups: Mapping[str, Mapping[str, Mapping[str, E
             },
         )
         axes.locator_params(axis="x", nbins=5)
-    names = axes_at(figure, 0, HEAD, FULL, height)
+    names = axes_at(figure, 0, TOP_MARGIN, FULL, height)
     names.set(xlim=(0, FULL), ylim=(height, 0))
     names.set_axis_off()
     for group, place in headings.items():

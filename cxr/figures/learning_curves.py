@@ -8,30 +8,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from cxr.figures.data import Numbers, Outcome, Shown
+from cxr.figures.data import FigureData, Numbers, Outcome
 from cxr.figures.palette import BLUE, VERMILLION
-from cxr.figures.style import SMALL, apart, head, small_multiples
+from cxr.figures.style import SMALL, apart, small_multiples, top_note
 from cxr.figures.words import fraction, joined, of_seeds
 
 QUANTITIES = {"train": "training", "validation": "validation"}
 COLUMNS = {"train": "train_accuracy", "validation": "val_accuracy"}
 
 
-def draw_curves(figure: Figure, shown: Shown, architecture: str, quantity: str) -> str | None:
+def draw_curves(figure: Figure, data: FigureData, architecture: str, quantity: str) -> str | None:
     """Draw the accuracy by epoch of the experiments behind the study's table that train one network.
 
     Args:
         figure: empty.
-        shown: what there is.
-        architecture: of ``shown.groups``.
+        data: what there is.
+        architecture: of ``data.groups``.
         quantity: ``train`` or ``validation``.
 
     Returns:
         What it shows, or None if there is no run to show.
     """
     column = COLUMNS[quantity]
-    names = [name for (network, _), members in shown.groups.items() if network == architecture for name in members]
-    outcomes = [shown.outcomes[name] for name in names]
+    names = [name for (network, _), members in data.groups.items() if network == architecture for name in members]
+    outcomes = [data.outcomes[name] for name in names]
     if not any(outcome.records for outcome in outcomes):
         return None
     panels = small_multiples(
@@ -58,7 +58,7 @@ def draw_curves(figure: Figure, shown: Shown, architecture: str, quantity: str) 
             axes.text(0.5, 0.03, "not run", transform=axes.transAxes, fontsize=SMALL, ha="center", va="bottom")
     seeds = sorted({seed for outcome in outcomes for seed in outcome.records})
     band = ", band: their range" if len(seeds) > 1 else ""
-    head(figure, f"thick: here, {of_seeds(seeds)}{band}; thin: the study")
+    top_note(figure, f"thick: here, {of_seeds(seeds)}{band}; thin: the study")
     return _finding(outcomes, lines, quantity)
 
 

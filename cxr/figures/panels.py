@@ -6,7 +6,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from cxr.figures.data import Outcome, Shown
+from cxr.figures.data import FigureData, Outcome
 from cxr.figures.style import SMALL, small_multiples
 from cxr.figures.words import fraction, joined
 
@@ -17,7 +17,7 @@ FEW = 10
 
 def test_set_panels(
     figure: Figure,
-    shown: Shown,
+    data: FigureData,
     labels: tuple[str, str],
     draw: Callable[[Axes, str, Outcome], None],
     networks: str = "all",
@@ -26,7 +26,7 @@ def test_set_panels(
 
     Args:
         figure: empty.
-        shown: what there is.
+        data: what there is.
         labels: of all x axes and of all y axes.
         draw: fills the axes of an experiment, by id, with its outcome.
         networks: ``all``; or ``main``, those whose test accuracy the study printed, or all if they are few; or
@@ -35,7 +35,7 @@ def test_set_panels(
     Returns:
         The experiments with a panel.
     """
-    found = {name: shown.outcomes[name] for name in shown.chosen if shown.outcomes[name].tests}
+    found = {name: data.outcomes[name] for name in data.experiment_ids if data.outcomes[name].tests}
     printed = {name: outcome for name, outcome in found.items() if outcome.printed is not None}
     main = printed if printed and len(found) > FEW else found
     if networks != "all":
@@ -65,28 +65,32 @@ def of_several_seeds(found: Mapping[str, Outcome]) -> str:
     return ", mean over seeds; curve: first seed" if several else ""
 
 
-def estimates_of(shown: Shown, found: Mapping[str, Outcome], metric: str) -> dict[str, Mapping[str, Any]]:
+def estimates_of(data: FigureData, found: Mapping[str, Outcome], metric: str) -> dict[str, Mapping[str, Any]]:
     """The estimates of a metric by title, as far as it is defined."""
-    estimates = {found[name].title: shown.estimate(name, metric) for name in found}
+    estimates = {found[name].title: data.estimate(name, metric) for name in found}
     return {title: estimate for title, estimate in estimates.items() if estimate is not None}
 
 
-def extremes(quantity: str, estimates: Mapping[str, Mapping[str, Any]], shown: Shown, sure: bool = True) -> str:
+def extremes(
+    quantity: str, estimates: Mapping[str, Mapping[str, Any]], data: FigureData, with_interval: bool = True
+) -> str:
     """``Accuracy goes from 0.5 (A) to 0.9 (B).``; those that tie with the first or the last are named with them."""
     if not estimates:
         return f"{quantity} is defined for no network."
     means = {title: round(estimate["mean"], 9) for title, estimate in estimates.items()}
     ends = []
-    for end in sorted({min(means.values()), max(means.values())}, reverse=sure):
+    for end in sorted({min(means.values()), max(means.values())}, reverse=with_interval):
         titles = [title for title in means if means[title] == end]
         low, high = estimates[titles[0]]["interval"]
         interval = (
-            f", {shown.level:.0%} interval {fraction(low)} to {fraction(high)}" if sure and len(titles) == 1 else ""
+            f", {data.level:.0%} interval {fraction(low)} to {fraction(high)}"
+            if with_interval and len(titles) == 1
+            else ""
         )
         ends.append(f"{fraction(end)} ({joined(titles)}{interval})")
     return f"{quantity} is {ends[0]}." if len(ends) == 1 else f"{quantity} goes from {ends[0]} to {ends[1]}."
 
 
-def left_out(shown: Shown) -> str:
-    titles = [shown.title(name) for name in shown.chosen if shown.outcomes[name].absent is not None]
+def left_out(data: FigureData) -> str:
+    titles = [data.title(name) for name in data.experiment_ids if data.outcomes[name].absent is not None]
     return f" Not run: {joined(titles)}." if titles else ""

@@ -8,30 +8,30 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from cxr.figures.data import Shown
+from cxr.figures.data import FigureData
 from cxr.figures.palette import BLUE, GREY, VERMILLION
-from cxr.figures.style import FULL, HEAD, SMALL, TINY, bare_axes, head
+from cxr.figures.style import FULL, SMALL, TINY, TOP_MARGIN, bare_axes, top_note
 from cxr.figures.words import joined
 
 
-def draw_strategies(figure: Figure, shown: Shown) -> str | None:
+def draw_strategies(figure: Figure, data: FigureData) -> str | None:
     """Draw a row of boxes for each strategy of the networks that the config trains; return what they show.
 
     Only networks of the study's table are drawn; None if the config trains none of them.
     """
     networks: dict[str, list[tuple[str, ...]]] = {}
-    trained = {network for (network, _), members in shown.groups.items() if set(members) & set(shown.chosen)}
-    for (architecture, _), members in shown.groups.items():
+    trained = {network for (network, _), members in data.groups.items() if set(members) & set(data.experiment_ids)}
+    for (architecture, _), members in data.groups.items():
         if architecture in trained:
             networks.setdefault(architecture, []).append(members)
     if not networks:
         return None
     heading, row, box = 0.42, 0.47, 0.25
-    axes = bare_axes(figure, HEAD + sum(heading + row * len(groups) for groups in networks.values()))
-    head(figure, "blue: trains; grey: fixed; thick frame: new")
-    top, sentences = HEAD, []
+    axes = bare_axes(figure, TOP_MARGIN + sum(heading + row * len(groups) for groups in networks.values()))
+    top_note(figure, "blue: trains; grey: fixed; thick frame: new")
+    top, sentences = TOP_MARGIN, []
     for architecture, groups in networks.items():
-        network = shown.networks[architecture]
+        network = data.networks[architecture]
         width = (FULL - 0.04) / len(network["blocks"])
         layers = {block["title"]: layers_of(block) for block in network["blocks"]}
         axes.text(0.02, top + 0.14, network["title"], fontweight="bold", va="center")
@@ -40,26 +40,26 @@ def draw_strategies(figure: Figure, shown: Shown) -> str | None:
             axes.text(0.02 + (number + 0.5) * width, top + 0.33, words, fontsize=TINY, ha="center", va="center")
         top += heading
         for members in groups:
-            words = _described(shown, members)
+            words = _described(data, members)
             axes.text(0.02, top + 0.08, words, fontsize=SMALL, va="center")
-            model = shown.outcomes[members[0]].spec["model"]
+            model = data.outcomes[members[0]].spec["model"]
             for number, names in enumerate(layers.values()):
                 outputs = network["outputs"] if number == len(layers) - 1 else None
                 _draw_box(axes, (0.02 + number * width, top + 0.16), (width - 0.06, box), names, model, outputs)
             top += row
         trainable = {
-            shown.title(name): next(iter(shown.outcomes[name].records.values()))["parameters"]["trainable"]
+            data.title(name): next(iter(data.outcomes[name].records.values()))["parameters"]["trainable"]
             for members in groups
             for name in members
-            if shown.outcomes[name].records
+            if data.outcomes[name].records
         }
         sentences.append(f"{network['title']} {_range(trainable)}")
     left = [
-        shown.title(name)
+        data.title(name)
         for groups in networks.values()
         for names in groups
         for name in names
-        if not shown.outcomes[name].records
+        if not data.outcomes[name].records
     ]
     return f"{'; '.join(sentences)}." + (f" Not run: {joined(left)}." if left else "")
 
@@ -95,14 +95,14 @@ def _range(trainable: Mapping[str, int]) -> str:
     return f"trains {ends[0]}" if len(ends) == 1 else f"trains from {ends[0]} to {ends[1]}"
 
 
-def _described(shown: Shown, members: Sequence[str]) -> str:
+def _described(data: FigureData, members: Sequence[str]) -> str:
     """What a strategy starts from and how much of it trains, as far as it was run."""
-    model = shown.outcomes[members[0]].spec["model"]
+    model = data.outcomes[members[0]].spec["model"]
     start = "random" if model.get("weights", "none") == "none" else "pretrained"
-    title = f"{shown.outcomes[members[0]].strategy} from {start} weights"
+    title = f"{data.outcomes[members[0]].strategy} from {start} weights"
     counts, totals = [], []
     for name in members:
-        outcome = shown.outcomes[name]
+        outcome = data.outcomes[name]
         size = f" (n = {outcome.spec['model']['head']['hidden']})" if len(members) > 1 else ""
         if outcome.records:
             parameters = next(iter(outcome.records.values()))["parameters"]
@@ -111,7 +111,7 @@ def _described(shown: Shown, members: Sequence[str]) -> str:
         else:
             counts.append(f"not run{size}")
     if not totals:
-        return f"{title}: not run, {shown.outcomes[members[0]].absent}"
+        return f"{title}: not run, {data.outcomes[members[0]].absent}"
     low, high = (f"{total / 1e6:.1f}" for total in (min(totals), max(totals)))
     whole = low if low == high else f"{low} to {high}"
     return f"{title}: {joined(counts)} of {whole} million parameters train"

@@ -21,7 +21,7 @@ from cxr.figures.palette import GREY, INK, VERMILLION
 from cxr.files import written_whole
 
 # The width of the text block, and the height above every drawing that is left for its notes, in inches.
-FULL, HEAD = 6.3, 0.3
+FULL, TOP_MARGIN = 6.3, 0.3
 SMALL, TINY = 7.5, 6.5
 # The paper's own font is STIX, by which the letters are placed; an SVG that is opened by itself takes what there is.
 FONTS = "Paper, STIXGeneral, serif"
@@ -72,7 +72,7 @@ def write_svg(figure: Figure, path: Path, notes: Sequence[str] = ()) -> None:
     Neither date nor program is noted. Axes must hold all that is drawn in them: nothing is clipped.
     """
     if notes:
-        head(figure, " · ".join(notes), "right", VERMILLION)
+        top_note(figure, " · ".join(notes), "right", VERMILLION)
     for artist in figure.findobj():
         artist.set_clip_on(False)
     figure.patch.set_visible(False)
@@ -96,7 +96,7 @@ def lean(drawing: str) -> str:
     return re.sub(r"\n +", "\n", drawing)
 
 
-def head(figure: Figure, words: str, side: str = "left", colour: str = INK) -> None:
+def top_note(figure: Figure, words: str, side: str = "left", colour: str = INK) -> None:
     """Write at the top of a figure, which must have its final size; on the left so that the right stays free."""
     width, height = figure.get_size_inches()
     x, y = (0.02 if side == "left" else width - 0.02) / width, 1 - 0.02 / height
@@ -145,11 +145,11 @@ def small_multiples(
     left = (FULL + 0.5 - columns * (width + right)) / 2
     height = width * ratio
     bottom = 0.42
-    figure.set_size_inches(FULL, HEAD + rows * (height + above) + bottom)
+    figure.set_size_inches(FULL, TOP_MARGIN + rows * (height + above) + bottom)
     found = []
     for number, title in enumerate(titles):
         row, column = divmod(number, columns)
-        place = left + column * (width + right), HEAD + row * (height + above) + above
+        place = left + column * (width + right), TOP_MARGIN + row * (height + above) + above
         axes = axes_at(figure, *place, width, height)
         axes.set_title(wrapped(title, width + right - 0.1, SMALL))
         axes.yaxis.set_visible(column == 0)

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cxr.errors import InputError
-from cxr.figures.style import FULL, HEAD, axes_at, paper_style, write_svg
+from cxr.figures.style import FULL, TOP_MARGIN, axes_at, paper_style, write_svg
 
 # The side of an image in inches.
 SIDE = 0.62
@@ -33,10 +33,10 @@ def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = ()) -> No
         figure, count = Figure(), rows.pop()
         side, title = min(FULL / len(images), SIDE), 0.2
         left = (FULL - len(images) * side) / 2
-        figure.set_size_inches(FULL, HEAD + title + count * side)
+        figure.set_size_inches(FULL, TOP_MARGIN + title + count * side)
         for column, (name, array) in enumerate(images.items()):
             for row, image in enumerate(array):
-                place = left + (column + 0.015) * side, HEAD + title + row * side
+                place = left + (column + 0.015) * side, TOP_MARGIN + title + row * side
                 axes = axes_at(figure, *place, 0.97 * side, 0.97 * side)
                 # "none" stores the pixels themselves instead of a copy at the resolution of the drawing.
                 axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none", aspect="auto")

@@ -154,7 +154,7 @@ def parameter_counts(network: nn.Module) -> dict[str, int]:
     }
 
 
-def accelerator(device: str) -> torch.device:
+def torch_device(device: str) -> torch.device:
     """Return the torch device for a config's ``device``.
 
     Raises:

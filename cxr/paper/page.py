@@ -45,7 +45,7 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
         templates: the folder of the page, the macros, the style sheets and the reference style.
 
     Raises:
-        InputError: as ``write_report``.
+        InputError: as ``write_paper``.
     """
     front = read_yaml(paper / "front_matter.yaml")
     words = read_yaml(paper / "words.yaml")

@@ -9,7 +9,7 @@ from cxr.paper.print import write_pdf
 from cxr.study.config import Study
 
 
-def write_report(config: dict[str, Any], results: Path, html: Path, pdf: Path) -> None:
+def write_paper(config: dict[str, Any], results: Path, html: Path, pdf: Path) -> None:
     """Write the paper of a config.
 
     Args:

@@ -87,7 +87,7 @@ def check_outputs(folder: Path) -> None:
             )
 
 
-def take_runs(config: dict[str, Any], results: Path, archive: Path) -> None:
+def unpack_runs(config: dict[str, Any], results: Path, archive: Path) -> None:
     """Unpack the runs that a config takes from an archive into the folders in which training would have written them.
 
     A run that the archive does not hold is written as not run.
@@ -98,17 +98,17 @@ def take_runs(config: dict[str, Any], results: Path, archive: Path) -> None:
         archive: of ``write_archive``.
 
     Raises:
-        InputError: as ``take_run``.
+        InputError: as ``unpack_run``.
     """
     study = Study.from_config(config)
     for (protocol, experiment, seed), place in zip(study.runs(), study.run_places(), strict=True):
         if study.is_archived(place):
             folder, settings = run_folder(results, place), run_settings(study, experiment, protocol, seed)
-            if not take_run(archive, folder, settings, layout.manifest(results), layout.split(results, protocol)):
+            if not unpack_run(archive, folder, settings, layout.manifest(results), layout.split(results, protocol)):
                 write_not_run(folder, settings, {"reason": f"{archive.name} holds no such run", "available": False})
 
 
-def take_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifest: Path, split: Path) -> bool:
+def unpack_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifest: Path, split: Path) -> bool:
     """Unpack one run, and return whether the archive holds it.
 
     ``run.json`` gets a key ``source``: ``kind`` (``archive``), ``archive`` (the file's name) and its ``sha256``.

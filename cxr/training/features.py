@@ -18,7 +18,7 @@ from torch import nn
 
 from cxr.errors import InputError
 from cxr.files import read_json, written_whole
-from cxr.networks.architectures import accelerator, build_backbone, set_training_mode
+from cxr.networks.architectures import build_backbone, set_training_mode, torch_device
 from cxr.networks.precision import forward, in_format, set_precision
 from cxr.networks.weights import load_weights
 from cxr.progress import progress
@@ -59,7 +59,7 @@ def write_features(
     state, facts = load_weights(weights, weights.with_suffix(".json"))
     found: dict[str, Any] = {}
     if state is not None:
-        device = accelerator(settings["device"])
+        device = torch_device(settings["device"])
         set_precision(settings)
         cohort = pd.read_csv(manifest)
         network = build_backbone(

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from cxr.networks.architectures import accelerator
+from cxr.networks.architectures import torch_device
 from cxr.preprocessing.arrays import open_array
 from cxr.preprocessing.transforms import Stored, aspect_ratios
 from cxr.training.batches import FeatureSet, ImageSet
@@ -68,7 +68,7 @@ def image_sets(
             pixel_divisor=settings["pixel_divisor"],
             mean=preprocessing["normalisation"]["mean"],
             std=preprocessing["normalisation"]["std"],
-            device=accelerator(settings["device"]),
+            device=torch_device(settings["device"]),
         )
         for name, table in members.items()
     }

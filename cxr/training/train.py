@@ -12,11 +12,11 @@ import torch
 
 from cxr.errors import InputError
 from cxr.files import read_json, sha256_of, write_json
-from cxr.networks.architectures import accelerator, build_model, parameter_counts
+from cxr.networks.architectures import build_model, parameter_counts, torch_device
 from cxr.networks.precision import in_format, set_precision
 from cxr.networks.weights import load_weights
 from cxr.provenance import peak_memory_mib, provenance
-from cxr.training.archive import take_run
+from cxr.training.archive import unpack_run
 from cxr.training.batches import Batches, ImageSet
 from cxr.training.epochs import fit, name_of, save
 from cxr.training.features import read_features
@@ -70,7 +70,7 @@ def train(
     origin = provenance(inputs)
     folders = [Path(folder) for folder in runs]
     for folder, settings in zip(folders, runs.values(), strict=True):
-        device = accelerator(settings["device"])
+        device = torch_device(settings["device"])
         set_precision(settings)
         # A head alone is too small to share: threads would wait for each other longer than they work.
         threads_of_run = 1 if settings.get("cached_features") else threads
@@ -79,7 +79,7 @@ def train(
         if settings["model"].get("weights", "none") != "none":
             state, facts = pretrained[settings["model"]["backbone"]]
         if not facts["available"]:
-            if archive is None or not take_run(archive, folder, settings, manifest, split):
+            if archive is None or not unpack_run(archive, folder, settings, manifest, split):
                 log.warning("%s: not run, %s", name_of(settings), facts["reason"])
                 write_not_run(folder, settings, facts)
             save({}, folder / "checkpoint.pt")

@@ -18,7 +18,7 @@ from cxr.figures.ablations import draw_ablations
 from cxr.figures.calibration import draw_calibration
 from cxr.figures.claims import draw_claims
 from cxr.figures.confusion_matrices import draw_confusion_matrices
-from cxr.figures.data import Outcome, Shown, read_figures, read_shown
+from cxr.figures.data import FigureData, Outcome, read_figure_data, read_figures
 from cxr.figures.differences import draw_differences
 from cxr.figures.draw import drawing, write_paper_figures
 from cxr.figures.hidden_units import draw_hidden_units
@@ -26,7 +26,7 @@ from cxr.figures.learning_curves import draw_curves
 from cxr.figures.precision_recall import draw_precision_recall
 from cxr.figures.roc import draw_roc
 from cxr.figures.strategies import draw_strategies
-from cxr.figures.style import HEAD, apart, head, lean, paper_style
+from cxr.figures.style import TOP_MARGIN, apart, lean, paper_style, top_note
 from cxr.figures.transforms import draw_transforms
 from cxr.files import read_json, write_json
 from cxr.study import layout
@@ -81,20 +81,20 @@ def outcome(title: str, runs: dict[int, list[float]], hidden: int | None = None,
     return replace(made, **changes)
 
 
-def sure(mean: float, low: float, high: float) -> dict:
+def interval_of(mean: float, low: float, high: float) -> dict:
     row = {"mean": mean, "interval": [low, high]}
     band = {"false_positive_rate": [0, 1], "low": [0, 0.9], "high": [0.2, 1]}
     return {**dict.fromkeys(["accuracy", "auroc", "average_precision", "calibration_error"], row), "roc_band": band}
 
 
-def shown(outcomes: dict[str, Outcome], **changes) -> Shown:
-    rows = {name: sure(0.7, 0.4, 0.9) for name, made in outcomes.items() if made.tests}
-    made = Shown(
+def figure_data(outcomes: dict[str, Outcome], **changes) -> FigureData:
+    rows = {name: interval_of(0.7, 0.4, 0.9) for name, made in outcomes.items() if made.tests}
+    made = FigureData(
         protocols={"published": "as published"},
         outcomes=outcomes,
-        chosen=tuple(outcomes),
+        experiment_ids=tuple(outcomes),
         groups={("net", "I"): tuple(outcomes)},
-        sure={"experiments": rows, "comparisons": {}},
+        uncertainty={"experiments": rows, "comparisons": {}},
         level=0.95,
         questions={"q": "Is A better?"},
         claims=(),
@@ -126,7 +126,7 @@ def is_text(artist) -> bool:
 
 def test_curves_name_all_that_tie_for_the_highest_and_how_far_the_study_is():
     curve = {"val_accuracy": [0.9, 0.8, 0.8]}
-    made = shown(
+    made = figure_data(
         {
             "a": outcome("Net A", {1: [0.5, 0.75], 2: [0.5, 0.75]}, curve=curve),
             "b": outcome("Net B", {1: [0.75, 0.5]}),
@@ -142,15 +142,17 @@ def test_curves_name_all_that_tie_for_the_highest_and_how_far_the_study_is():
 
 def test_a_curve_without_a_run_is_named_in_figure_and_finding():
     absent = outcome("Net B", {}, absent="no weights: none named", curve={"val_accuracy": [0.5, 0.75]})
-    figure, finding = drawn(draw_curves, shown({"a": outcome("Net A", {1: [0.5]}), "b": absent}), "net", "validation")
+    figure, finding = drawn(
+        draw_curves, figure_data({"a": outcome("Net A", {1: [0.5]}), "b": absent}), "net", "validation"
+    )
     assert finding is not None and finding.endswith(" No curve of ours: Net B.")
     assert "not run" in words(figure)
-    assert drawn(draw_curves, shown({"b": absent}), "net", "validation")[1] is None
+    assert drawn(draw_curves, figure_data({"b": absent}), "net", "validation")[1] is None
 
 
 def test_the_band_is_the_range_over_seeds_about_their_mean_and_one_seed_has_none():
     runs = {1: [0.5, 0.7, 0.9], 2: [0.6, 0.6, 0.7], 3: [0.7, 0.95, 0.8]}
-    figure, _ = drawn(draw_curves, shown({"a": outcome("Net A", runs)}), "net", "validation")
+    figure, _ = drawn(draw_curves, figure_data({"a": outcome("Net A", runs)}), "net", "validation")
     axes = figure.axes[0]
     means = axes.lines[0].get_ydata()
     np.testing.assert_allclose(means, np.mean(list(runs.values()), axis=0))
@@ -161,7 +163,7 @@ def test_the_band_is_the_range_over_seeds_about_their_mean_and_one_seed_has_none
         values = [values[epoch - 1] for values in runs.values()]
         assert at.min() == pytest.approx(min(values)) and at.max() == pytest.approx(max(values))
         assert at.min() <= mean <= at.max()
-    figure, _ = drawn(draw_curves, shown({"a": outcome("Net A", {1: runs[1]})}), "net", "validation")
+    figure, _ = drawn(draw_curves, figure_data({"a": outcome("Net A", {1: runs[1]})}), "net", "validation")
     assert not figure.axes[0].collections
 
 
@@ -170,7 +172,7 @@ def test_confusion_matrices_show_means_over_seeds_and_name_networks_that_know_on
     tests = {1: several.tests[1], 2: {**several.tests[2], "confusion_matrix": [[4, 0], [2, 4]]}}
     one_sided = outcome("Net B", {1: [0.5]})
     one_sided = replace(one_sided, tests={1: {**one_sided.tests[1], "confusion_matrix": [[0, 4], [0, 6]]}})
-    made = shown({"a": replace(several, tests=tests), "b": one_sided})
+    made = figure_data({"a": replace(several, tests=tests), "b": one_sided})
     figure, finding = drawn(draw_confusion_matrices, made, "all")
     assert {"3.5", "88%", "4", "67%"} <= set(words(figure))
     assert finding == (
@@ -190,9 +192,9 @@ def test_confusion_matrices_show_means_over_seeds_and_name_networks_that_know_on
 )
 def test_small_multiples_name_what_was_not_run_and_are_not_drawn_for_nothing(draw):
     absent = outcome("Net B", {}, absent="no weights")
-    figure, finding = drawn(draw, shown({"a": outcome("Net A", {1: [0.5]}), "b": absent}))
+    figure, finding = drawn(draw, figure_data({"a": outcome("Net A", {1: [0.5]}), "b": absent}))
     assert len(figure.axes) == 1 and finding.endswith(" Not run: Net B.")
-    assert drawn(draw, shown({"b": absent}))[1] is None
+    assert drawn(draw, figure_data({"b": absent}))[1] is None
 
 
 def test_of_many_networks_the_main_figure_shows_those_that_the_study_printed_and_the_other_figure_the_rest():
@@ -200,7 +202,7 @@ def test_of_many_networks_the_main_figure_shows_those_that_the_study_printed_and
     few = {"a": outcome("Net A", {1: [0.5]}, printed=printed), "b": outcome("Net B", {1: [0.5]})}
     many = few | {f"c{n}": outcome(f"Net C{n}", {1: [0.5]}) for n in range(9)}
     panels = {
-        (len(outcomes), networks): len(drawn(draw_roc, shown(outcomes), networks)[0].axes)
+        (len(outcomes), networks): len(drawn(draw_roc, figure_data(outcomes), networks)[0].axes)
         for outcomes in (few, many)
         for networks in ("main", "others", "all")
     }
@@ -215,29 +217,31 @@ def test_of_many_networks_the_main_figure_shows_those_that_the_study_printed_and
 
 
 def test_the_area_under_the_curve_may_be_undefined_and_chance_is_counted():
-    made = shown({"a": outcome("Net A", {1: [0.5]})})
+    made = figure_data({"a": outcome("Net A", {1: [0.5]})})
     assert drawn(draw_roc, made, "all")[1] == (
         "The area under the curve is 0.700 (Net A, 95% interval 0.400 to 0.900). "
         "Chance, 0.5, lies in the 95% interval of the one network."
     )
-    undefined = {**sure(0.7, 0.4, 0.9), "auroc": {"mean": None, "interval": None}}
+    undefined = {**interval_of(0.7, 0.4, 0.9), "auroc": {"mean": None, "interval": None}}
     undefined["roc_band"] = {"false_positive_rate": [], "low": [], "high": []}
-    figure, finding = drawn(draw_roc, replace(made, sure={"experiments": {"a": undefined}, "comparisons": {}}), "all")
+    figure, finding = drawn(
+        draw_roc, replace(made, uncertainty={"experiments": {"a": undefined}, "comparisons": {}}), "all"
+    )
     assert finding.startswith("The area under the curve is defined for no network.")
     assert "undefined" in words(figure)
 
 
 def test_hidden_units_say_which_number_is_best_and_whether_intervals_overlap():
     outcomes = {f"a{n}": outcome(f"Net I, n = {n}", {1: [0.5]}, hidden=n) for n in (10, 100, 500)}
-    rows = {"a10": sure(0.5, 0.4, 0.6), "a100": sure(0.8, 0.7, 0.9), "a500": sure(0.8, 0.7, 0.9)}
-    made = shown(outcomes, sure={"experiments": rows, "comparisons": {}})
+    rows = {"a10": interval_of(0.5, 0.4, 0.6), "a100": interval_of(0.8, 0.7, 0.9), "a500": interval_of(0.8, 0.7, 0.9)}
+    made = figure_data(outcomes, uncertainty={"experiments": rows, "comparisons": {}})
     assert drawn(draw_hidden_units, made)[1] == (
         "Net I: highest with n = 100 and 500 (0.800, not all intervals overlap)."
     )
-    rows = {**rows, "a10": sure(0.7, 0.6, 0.8)}
-    finding = drawn(draw_hidden_units, replace(made, sure={"experiments": rows, "comparisons": {}}))[1]
+    rows = {**rows, "a10": interval_of(0.7, 0.6, 0.8)}
+    finding = drawn(draw_hidden_units, replace(made, uncertainty={"experiments": rows, "comparisons": {}}))[1]
     assert finding == "Net I: highest with n = 100 and 500 (0.800, all intervals overlap)."
-    assert drawn(draw_hidden_units, shown({"a": outcome("Net A", {1: [0.5]})}))[1] is None
+    assert drawn(draw_hidden_units, figure_data({"a": outcome("Net A", {1: [0.5]})}))[1] is None
 
 
 def test_differences_are_counted_with_and_without_adjustment_and_held_against_the_printed_ones():
@@ -251,7 +255,7 @@ def test_differences_are_counted_with_and_without_adjustment_and_held_against_th
         {**row, "metric": "auroc", "difference": 0.1, "interval": [-0.1, 0.3], "holm_bootstrap": 0.4},
         {**row, "metric": "mcc", "difference": 0.5, "interval": [0.4, 0.6]},
     ]
-    made = shown(outcomes, sure={"experiments": {}, "comparisons": {"q": rows}})
+    made = figure_data(outcomes, uncertainty={"experiments": {}, "comparisons": {"q": rows}})
     figure, finding = drawn(draw_differences, made)
     assert finding == (
         "Zero lies outside the 95% interval of 1 of 2 differences; after Holm's adjustment within each question p is "
@@ -259,7 +263,7 @@ def test_differences_are_counted_with_and_without_adjustment_and_held_against_th
         "interval for the one pair."
     )
     assert {"Is A better?", "Net A \N{MINUS SIGN} Net B"} <= set(words(figure))
-    assert drawn(draw_differences, shown(outcomes))[1] is None
+    assert drawn(draw_differences, figure_data(outcomes))[1] is None
 
 
 def test_ablations_say_which_choices_matter():
@@ -269,14 +273,14 @@ def test_ablations_say_which_choices_matter():
         return {"id": name, "experiments": [{"experiment": "a", "difference": both, "interval": interval}]}
 
     outcomes = {"a": outcome("Net A", {1: [0.5]})}
-    made = shown(outcomes, ablations=(row("pixel-scale", -0.2, -0.3, -0.1), row("dropout", 0.1, -0.1, 0.2)))
+    made = figure_data(outcomes, ablations=(row("pixel-scale", -0.2, -0.3, -0.1), row("dropout", 0.1, -0.1, 0.2)))
     assert drawn(draw_ablations, made)[1] == (
         "With one choice changed and all else the same, the interval of the change of accuracy or AUROC leaves 0 out "
         "in 1 of 2 cases: pixel scale. The largest change of accuracy is \N{MINUS SIGN}0.200 (pixel scale, Net A)."
     )
     quiet = replace(made, ablations=(row("dropout", 0.0, 0.0, 0.0),))
     assert " leaves 0 out in no case. The largest change of accuracy is 0.000" in drawn(draw_ablations, quiet)[1]
-    assert drawn(draw_ablations, shown(outcomes))[1] is None
+    assert drawn(draw_ablations, figure_data(outcomes))[1] is None
 
 
 def test_claims_are_counted_by_verdict_and_every_one_has_its_cell():
@@ -289,7 +293,7 @@ def test_claims_are_counted_by_verdict_and_every_one_has_its_cell():
         claim("C2", "reproduced", "undecided"),
         claim("C3", "not testable", "not testable"),
     )
-    made = shown({}, claims=claims, protocols={"p": "as published", "q": "corrected"})
+    made = figure_data({}, claims=claims, protocols={"p": "as published", "q": "corrected"})
     figure, finding = drawn(draw_claims, made)
     assert finding == (
         "Verdicts on the 2 of 3 claims that could be tested, as published: 2 reproduced; corrected: 1 reproduced and 1 "
@@ -317,7 +321,7 @@ def test_strategies_take_parameters_from_runs_and_name_those_without():
         "a10": outcome("Net I, n = 10", {1: [0.5]}, hidden=10),
         "a100": outcome("Net I, n = 100", {}, hidden=100, absent="no weights"),
     }
-    figure, finding = drawn(draw_strategies, shown(outcomes))
+    figure, finding = drawn(draw_strategies, figure_data(outcomes))
     assert finding == "Net trains 1,234 parameters (Net I, n = 10). Not run: Net I, n = 100."
     assert "Net I from random weights: 1,234 (n = 10) and not run (n = 100) of 5.6 million parameters train" in words(
         figure
@@ -325,11 +329,11 @@ def test_strategies_take_parameters_from_runs_and_name_those_without():
     larger = outcome("Net II", {1: [0.5]})
     larger = replace(larger, records={1: {"parameters": {"trainable": 5000, "total": 5000}}})
     three = {"a": outcomes["a10"], "b": larger, "c": replace(larger, title="Net III")}
-    finding = drawn(draw_strategies, shown(three, groups={("net", name): (name,) for name in three}))[1]
+    finding = drawn(draw_strategies, figure_data(three, groups={("net", name): (name,) for name in three}))[1]
     assert finding == "Net trains from 1,234 parameters (Net I, n = 10) to 5,000 parameters (Net II and Net III)."
-    finding = drawn(draw_strategies, shown({"a": outcome("Net A", {}, absent="no weights")}))[1]
+    finding = drawn(draw_strategies, figure_data({"a": outcome("Net A", {}, absent="no weights")}))[1]
     assert finding == "Net was not run, so that its trainable parameters were not counted. Not run: Net A."
-    assert drawn(draw_strategies, shown(three, groups={}))[1] is None
+    assert drawn(draw_strategies, figure_data(three, groups={}))[1] is None
 
 
 # -- Drawing -----------------------------------------------------------------------------------------------------
@@ -457,7 +461,7 @@ def test_figures_of_what_is_not_in_the_config_go(whole, figures, tmp_path):
 
 
 def test_no_words_touch_each_other_or_leave_the_figure(whole):
-    found = read_shown(make_study(experiments="all", seeds=[42, 43]).config, whole, PUBLISHED)
+    found = read_figure_data(make_study(experiments="all", seeds=[42, 43]).config, whole, PUBLISHED)
     protocols = {name: name for name in ("published", "corrected")}
     everywhere = [dict.fromkeys(protocols, claim["protocols"]["published"]) for claim in found.claims]
     claims = [{**claim, "protocols": same} for claim, same in zip(found.claims, everywhere, strict=True)]
@@ -466,7 +470,7 @@ def test_no_words_touch_each_other_or_leave_the_figure(whole):
         figure, finding = drawn(drawing(row), found)
         assert finding, name
         with paper_style():
-            head(figure, f"{SYNTHETIC} · {STAND_IN}", "right")
+            top_note(figure, f"{SYNTHETIC} · {STAND_IN}", "right")
             canvas = FigureCanvasAgg(figure)
             canvas.draw()
             left_out = undrawn(figure)
@@ -481,7 +485,7 @@ def test_no_words_touch_each_other_or_leave_the_figure(whole):
         for text, box in boxes:
             assert box.x0 >= 0 and box.x1 <= width and box.y0 >= 0 and box.y1 <= height, f"{name}: {text!r} is cut"
         assert height <= 8.9 * figure.dpi, f"{name} leaves no room for its caption on a page"
-        assert all(box.y1 <= height - HEAD * figure.dpi or box.y1 > height - 5 for _, box in boxes), (
+        assert all(box.y1 <= height - TOP_MARGIN * figure.dpi or box.y1 > height - 5 for _, box in boxes), (
             "the head is for notes"
         )
 

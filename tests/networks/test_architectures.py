@@ -7,7 +7,7 @@ import torch
 
 from cxr.errors import InputError
 from cxr.files import REPOSITORY
-from cxr.networks.architectures import accelerator, build_model, parameter_counts, set_training_mode
+from cxr.networks.architectures import build_model, parameter_counts, set_training_mode, torch_device
 from cxr.study.config import Study
 from cxr.study.schemas import read_yaml
 
@@ -162,4 +162,4 @@ def test_nothing_is_random_in_fixed_parts_in_evaluation_mode_but_the_heads_dropo
 @pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has CUDA")
 def test_no_cuda_is_one_sentence() -> None:
     with pytest.raises(InputError, match="device: cpu"):
-        accelerator("cuda")
+        torch_device("cuda")

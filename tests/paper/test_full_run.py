@@ -9,7 +9,7 @@ from result_tree import PAPER, PUBLISHED, weigh, write_cohort, write_preprocessi
 
 from cxr.figures.draw import write_paper_figures
 from cxr.files import REPOSITORY, read_json, write_json
-from cxr.paper.write import write_report
+from cxr.paper.write import write_paper
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.schemas import read_yaml
@@ -38,7 +38,7 @@ def test_a_full_run_whose_numbers_nobody_can_explain_ends_in_a_paper(tmp_path: P
     assert not claims["provisional"], "results like these are judged as the study's"
     assert claims["unexplained"]
     write_paper_figures(config, tmp_path, PAPER / "published", layout.figures(tmp_path))
-    write_report(config, tmp_path, tmp_path / "paper.html", tmp_path / "paper.pdf")
+    write_paper(config, tmp_path, tmp_path / "paper.html", tmp_path / "paper.pdf")
     words = re.sub(r"<[^>]+>|\s+", " ", (tmp_path / "paper.html").read_text())
     listed = words[words.index("no known cause") :]
     for claim in claims["unexplained"]:

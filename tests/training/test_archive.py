@@ -15,7 +15,7 @@ from cxr.preprocessing.split import write_split
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.settings import run_settings, split_settings
-from cxr.training.archive import SUMS, check_outputs, take_runs, write_archive
+from cxr.training.archive import SUMS, check_outputs, unpack_runs, write_archive
 from cxr.training.tables import HISTORY, write_not_run
 
 CONFIG: dict[str, Any] = {
@@ -27,7 +27,7 @@ CONFIG: dict[str, Any] = {
     "experiments": ["custom", "custom-T1"],
     "seeds": [1, 2],
 }
-TAKING = CONFIG | {"runs": {"source": "archive", "file": "runs.zip", "trained_here": ["published/custom/seed-2"]}}
+UNPACKING = CONFIG | {"runs": {"source": "archive", "file": "runs.zip", "trained_here": ["published/custom/seed-2"]}}
 CUSTOM, T1 = "runs/published/custom/seed-1", "runs/published/custom-T1/seed-1"
 
 
@@ -57,10 +57,10 @@ def trained(tmp_path: Path, make_cohort: Callable[..., tuple[Path, Path]]) -> Pa
 
 
 @pytest.fixture
-def taking(trained: Path, tmp_path: Path) -> Path:
+def unpacking(trained: Path, tmp_path: Path) -> Path:
     """Other results of the same images, without runs, and the archive ``runs.zip`` beside them."""
     write_archive([trained], tmp_path / "runs.zip")
-    results = tmp_path / "taking"
+    results = tmp_path / "unpacking"
     for path in (layout.manifest(trained), layout.split(trained, "published")):
         copy = results / path.relative_to(trained)
         copy.parent.mkdir(parents=True, exist_ok=True)
@@ -68,48 +68,48 @@ def taking(trained: Path, tmp_path: Path) -> Path:
     return results
 
 
-def take(results: Path, **changes: Any) -> None:
-    take_runs(TAKING | changes, results, results.parent / "runs.zip")
+def unpack(results: Path, **changes: Any) -> None:
+    unpack_runs(UNPACKING | changes, results, results.parent / "runs.zip")
 
 
-def test_runs_are_taken_as_they_were_and_say_where_they_come_from(trained: Path, taking: Path) -> None:
-    take(taking)
+def test_runs_are_taken_as_they_were_and_say_where_they_come_from(trained: Path, unpacking: Path) -> None:
+    unpack(unpacking)
     for name in ("history.csv", "predictions.csv"):
-        before, after = (layout.run(results, CUSTOM) / name for results in (trained, taking))
+        before, after = (layout.run(results, CUSTOM) / name for results in (trained, unpacking))
         assert before.read_bytes() == after.read_bytes()
-    record = read_json(layout.run(taking, CUSTOM) / "run.json")
-    source = {"kind": "archive", "archive": "runs.zip", "sha256": sha256_of(taking.parent / "runs.zip")}
+    record = read_json(layout.run(unpacking, CUSTOM) / "run.json")
+    source = {"kind": "archive", "archive": "runs.zip", "sha256": sha256_of(unpacking.parent / "runs.zip")}
     assert record == read_json(layout.run(trained, CUSTOM) / "run.json") | {"source": source}
-    check_outputs(layout.run(taking, CUSTOM))
+    check_outputs(layout.run(unpacking, CUSTOM))
 
 
-def test_what_was_not_run_or_is_not_there_says_so_and_what_is_trained_here_is_left_alone(taking: Path) -> None:
-    take(taking)
-    assert read_json(layout.run(taking, T1) / "run.json")["reason"] == "no weights"
-    absent = layout.run(taking, "runs/published/custom-T1/seed-2")
+def test_what_was_not_run_or_is_not_there_says_so_and_what_is_trained_here_is_left_alone(unpacking: Path) -> None:
+    unpack(unpacking)
+    assert read_json(layout.run(unpacking, T1) / "run.json")["reason"] == "no weights"
+    absent = layout.run(unpacking, "runs/published/custom-T1/seed-2")
     assert read_json(absent / "run.json")["reason"] == "runs.zip holds no such run"
     assert pd.read_csv(absent / "predictions.csv").empty
-    assert not layout.run(taking, "runs/published/custom/seed-2").exists()
+    assert not layout.run(unpacking, "runs/published/custom/seed-2").exists()
 
 
-def test_how_a_run_is_computed_may_differ_and_what_it_is_may_not(taking: Path) -> None:
-    take(taking, device="cuda", channels_last=True, precision="bfloat16")
+def test_how_a_run_is_computed_may_differ_and_what_it_is_may_not(unpacking: Path) -> None:
+    unpack(unpacking, device="cuda", channels_last=True, precision="bfloat16")
     with pytest.raises(InputError, match=r"custom/seed-1 was made with image_size 32 and not 48; change the config"):
-        take(taking, image_size=48)
+        unpack(unpacking, image_size=48)
     with pytest.raises(InputError, match="was made with epochs 25 and not 3"):
-        take(taking, limits=[{"experiments": ["custom"], "epochs": 3}])
+        unpack(unpacking, limits=[{"experiments": ["custom"], "epochs": 3}])
 
 
-def test_runs_of_other_images_or_other_sets_are_refused_and_nothing_is_written(taking: Path) -> None:
-    split = layout.split(taking, "published")
+def test_runs_of_other_images_or_other_sets_are_refused_and_nothing_is_written(unpacking: Path) -> None:
+    split = layout.split(unpacking, "published")
     split.write_text(split.read_text().replace(",test,", ",validation,", 1))
     with pytest.raises(InputError, match="predicts other images than the sets of"):
-        take(taking)
-    manifest = layout.manifest(taking)
+        unpack(unpacking)
+    manifest = layout.manifest(unpacking)
     manifest.write_text(manifest.read_text() + "\n")
     with pytest.raises(InputError, match="was made from other images than"):
-        take(taking)
-    assert not (taking / "training").exists()
+        unpack(unpacking)
+    assert not (unpacking / "training").exists()
 
 
 def changed(archive: Path, name: str, content: bytes | None, listed: bool = False) -> None:
@@ -136,20 +136,22 @@ def changed(archive: Path, name: str, content: bytes | None, listed: bool = Fals
         (None, False, "holds other files than its list SHA256SUMS says"),
     ],
 )
-def test_an_archive_that_was_changed_is_refused(taking: Path, content: bytes | None, listed: bool, words: str) -> None:
-    changed(taking.parent / "runs.zip", f"{CUSTOM}/predictions.csv", content, listed)
+def test_an_archive_that_was_changed_is_refused(
+    unpacking: Path, content: bytes | None, listed: bool, words: str
+) -> None:
+    changed(unpacking.parent / "runs.zip", f"{CUSTOM}/predictions.csv", content, listed)
     with pytest.raises(InputError, match=words) as caught:
-        take(taking)
-    assert "runs.zip" in str(caught.value) and "\n" not in str(caught.value) and not (taking / "training").exists()
+        unpack(unpacking)
+    assert "runs.zip" in str(caught.value) and "\n" not in str(caught.value) and not (unpacking / "training").exists()
 
 
-def test_a_missing_or_damaged_archive_is_one_sentence(taking: Path) -> None:
-    archive = taking.parent / "runs.zip"
+def test_a_missing_or_damaged_archive_is_one_sentence(unpacking: Path) -> None:
+    archive = unpacking.parent / "runs.zip"
     archive.write_bytes(archive.read_bytes()[:-50])
     with pytest.raises(InputError, match=r"runs\.zip is a damaged zip file .*; restore it"):
-        take(taking)
+        unpack(unpacking)
     with pytest.raises(InputError, match=r"nowhere\.zip does not exist; restore it, or name another file"):
-        take_runs(TAKING, taking, taking / "nowhere.zip")
+        unpack_runs(UNPACKING, unpacking, unpacking / "nowhere.zip")
 
 
 def test_a_run_that_was_edited_is_not_packed(trained: Path, tmp_path: Path) -> None:

@@ -28,5 +28,5 @@ rule claims:
         config=json.dumps(config),
         code=code_of("cxr.claims.write"),
     shell:
-        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {EVIDENCE}"
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} claims {CONFIG_AND_RESULTS}"
         " --claims {output.record}"

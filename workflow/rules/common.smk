@@ -1,7 +1,7 @@
 # What several rules name: the runs, and what a job that trains reads.
 RUN = f"{RESULTS}/training/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
 RUNS = [f"{RESULTS}/training/{place}" for place in study.run_places()]
-TAKEN = [
+ARCHIVED = [
     f"{RESULTS}/training/{place}"
     for place in study.run_places()
     if study.is_archived(place)
@@ -23,13 +23,15 @@ LONG = config["device"] == "cpu" and workload.rough_seconds(study) > 1800
 ESTIMATE = [f"{RESULTS}/training/estimate.json"] if LONG else []
 
 # A job trains one run, or all experiments of a protocol and a seed one after another (config key one_process).
-JOB = "all" if config.get("one_process") else "{experiment}"
-TOGETHER = study.experiments if config.get("one_process") else [JOB]
+JOB_NAME = "all" if config.get("one_process") else "{experiment}"
+JOB_EXPERIMENTS = study.experiments if config.get("one_process") else [JOB_NAME]
 
 
 def experiments_of(wildcards):
     """The experiments that a job trains."""
-    return [wildcards.experiment] if "experiment" in wildcards.keys() else TOGETHER
+    return (
+        [wildcards.experiment] if "experiment" in wildcards.keys() else JOB_EXPERIMENTS
+    )
 
 
 def runs_of(wildcards):

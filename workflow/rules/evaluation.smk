@@ -1,5 +1,5 @@
 # Metrics, uncertainty, baselines and ablations. From here on everything comes from predictions, without torch.
-EVIDENCE = f"--config {{params.config:q}} --results {RESULTS}"
+CONFIG_AND_RESULTS = f"--config {{params.config:q}} --results {RESULTS}"
 
 
 # One job for all runs: a run takes milliseconds, and starting Python takes seconds.
@@ -53,7 +53,7 @@ rule uncertainty:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.uncertainty"),
     shell:
-        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} uncertainty {EVIDENCE} --uncertainty {{output}}"
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} uncertainty {CONFIG_AND_RESULTS} --uncertainty {{output}}"
 
 
 rule baselines:
@@ -78,7 +78,7 @@ rule baselines:
         features=f"--features {' '.join(FEATURES)}" if FEATURES else "",
         code=code_of("cxr.evaluation.baselines"),
     shell:
-        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} baselines {EVIDENCE} --baselines {{output.record}}"
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} baselines {CONFIG_AND_RESULTS} --baselines {{output.record}}"
         " {params.features}"
 
 
@@ -105,5 +105,5 @@ rule ablations:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.ablations"),
     shell:
-        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {EVIDENCE}"
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {CONFIG_AND_RESULTS}"
         " --ablations {output.record}"

@@ -74,17 +74,19 @@ rule train:
         features=features_of,
     output:
         predictions=expand(
-            f"{RUN}/predictions.csv", experiment=TOGETHER, allow_missing=True
+            f"{RUN}/predictions.csv", experiment=JOB_EXPERIMENTS, allow_missing=True
         ),
-        history=expand(f"{RUN}/history.csv", experiment=TOGETHER, allow_missing=True),
+        history=expand(
+            f"{RUN}/history.csv", experiment=JOB_EXPERIMENTS, allow_missing=True
+        ),
         checkpoint=expand(
-            f"{RUN}/checkpoint.pt", experiment=TOGETHER, allow_missing=True
+            f"{RUN}/checkpoint.pt", experiment=JOB_EXPERIMENTS, allow_missing=True
         ),
-        record=expand(f"{RUN}/run.json", experiment=TOGETHER, allow_missing=True),
+        record=expand(f"{RUN}/run.json", experiment=JOB_EXPERIMENTS, allow_missing=True),
     log:
-        f"{RESULTS}/logs/training/{{protocol}}/{JOB}/seed-{{seed}}/train.log",
+        f"{RESULTS}/logs/training/{{protocol}}/{JOB_NAME}/seed-{{seed}}/train.log",
     benchmark:
-        f"{RESULTS}/benchmarks/training/{{protocol}}/{JOB}/seed-{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/training/{{protocol}}/{JOB_NAME}/seed-{{seed}}.tsv"
     wildcard_constraints:
         protocol="|".join(study.protocols),
     priority: 10
@@ -129,19 +131,19 @@ use rule train as train_ablation with:
 
 
 # Runs that the config takes from an archive of finished runs.
-rule take:
+rule unpack_runs:
     input:
         archive=ARCHIVE or [],
         manifest=rules.manifest.output.manifest,
         split=expand(rules.split.output, protocol=[*study.protocols, *study.flips]),
     output:
-        predictions=expand("{run}/predictions.csv", run=TAKEN),
-        history=expand("{run}/history.csv", run=TAKEN),
-        record=expand("{run}/run.json", run=TAKEN),
+        predictions=expand("{run}/predictions.csv", run=ARCHIVED),
+        history=expand("{run}/history.csv", run=ARCHIVED),
+        record=expand("{run}/run.json", run=ARCHIVED),
     log:
-        f"{RESULTS}/logs/training/take.log",
+        f"{RESULTS}/logs/training/unpack_runs.log",
     benchmark:
-        f"{RESULTS}/benchmarks/training/take.tsv"
+        f"{RESULTS}/benchmarks/training/unpack_runs.tsv"
     resources:
         mem_mb=1000,
         runtime=10,
@@ -149,7 +151,7 @@ rule take:
         config=json.dumps(config),
         code=code_of("cxr.training.archive"),
     shell:
-        f"python -m cxr --log {{log}} take --config {{params.config:q}} --results {RESULTS} --archive {{input.archive}}"
+        f"python -m cxr --log {{log}} unpack-runs --config {{params.config:q}} --results {RESULTS} --archive {{input.archive}}"
 
 
-ruleorder: take > train > train_ablation
+ruleorder: unpack_runs > train > train_ablation
