@@ -13,9 +13,10 @@ from cxr.evaluation.quantities import Node, quantities
 from cxr.files import read_json
 from cxr.study import layout
 from cxr.study.config import Study
+from cxr.study.differences import first_difference
 from cxr.study.published import printed_row
 from cxr.study.settings import EXECUTION, run_settings
-from cxr.training.archive import check_outputs, first_difference
+from cxr.training.archive import check_outputs
 
 
 @dataclass(frozen=True)
@@ -168,9 +169,12 @@ def _check_settings(path: Path, settings: Mapping[str, Any]) -> None:
     record = read_json(path)
     # How a run of an archive was computed is not this config's to say.
     ignored = EXECUTION if "source" in record else ()
-    difference = first_difference(settings, record["settings"], ignored)
+    difference = first_difference(settings, record["settings"], ignored=ignored)
     if difference:
-        raise InputError(f"{path}: the run was made with {difference}; train it again, or restore the config.")
+        raise InputError(
+            f"{path}: the run was made with other settings than the config's, {difference}; train it again, or restore "
+            f"the config."
+        )
 
 
 def _file(root: Path, path: Path) -> Node:

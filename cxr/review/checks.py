@@ -21,10 +21,10 @@ from cxr.preprocessing.split import digest_of_test_rows, make_split
 from cxr.provenance import PACKAGES
 from cxr.study import layout
 from cxr.study.config import Study
+from cxr.study.differences import TOLERANCE, first_difference
 from cxr.study.settings import EXECUTION, run_settings, split_settings
 from cxr.training.archive import check_outputs
 
-TOLERANCE = 1e-12
 # The study's split (notebook 1, the cell on train_test_split), and how the digest of its test rows begins.
 STUDY_SPLIT = {"method": "permuted_halves", "listing_order": "case_insensitive", "seed": 42}
 STUDY_TEST_ROWS = "1d7a6fb2f7fc9b5b"
@@ -183,11 +183,8 @@ def check_runs(study: Study, results: Path) -> Iterator[Check]:
         protocol, experiment, seed = places[place]
         record = read_json(layout.run(results, place) / "run.json")
         taken = "source" in record
-        asked, used = (
-            {name: value for name, value in content.items() if not (taken and name in EXECUTION)}
-            for content in (run_settings(study, experiment, protocol, seed), record["settings"])
-        )
-        difference = first_difference(asked, used)
+        asked, ignored = run_settings(study, experiment, protocol, seed), EXECUTION if taken else ()
+        difference = first_difference(asked, record["settings"], ignored=ignored)
         settings += [f"{place}: {difference}"] if difference else []
         try:
             check_outputs(layout.run(results, place))
@@ -248,23 +245,3 @@ def recomputed_metrics(run: Path) -> Any:
         anew = Path(folder, "metrics.json")
         write_metrics([run / "predictions.csv"], [anew])
         return read_json(anew)
-
-
-def first_difference(expected: Any, found: Any, place: str = "") -> str | None:
-    """Return where two contents of JSON first differ, in words, or None; numbers may differ by ``TOLERANCE``."""
-    if isinstance(expected, Mapping) and isinstance(found, Mapping):
-        keys = [*expected, *(key for key in found if key not in expected)]
-        pairs = [(str(key), expected.get(key, "absent"), found.get(key, "absent")) for key in keys]
-    elif isinstance(expected, list) and isinstance(found, list) and len(expected) == len(found):
-        pairs = [(str(index), *pair) for index, pair in enumerate(zip(expected, found, strict=True))]
-    else:
-        numbers = all(isinstance(value, (int, float)) for value in (expected, found))
-        same = abs(expected - found) <= TOLERANCE if numbers else expected == found
-        return None if same else f"{place or 'content'} is {_short(found)} instead of {_short(expected)}"
-    inner = (first_difference(old, new, f"{place}.{key}".lstrip(".")) for key, old, new in pairs)
-    return next((difference for difference in inner if difference), None)
-
-
-def _short(value: Any, limit: int = 60) -> str:
-    text = str(value)
-    return text if len(text) <= limit else f"{text[:limit]}..."

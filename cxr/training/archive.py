@@ -10,7 +10,7 @@ import io
 import json
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from cxr.errors import InputError
 from cxr.files import sha256_of, write_json, written_whole
 from cxr.study import layout
 from cxr.study.config import Study
+from cxr.study.differences import first_difference
 from cxr.study.layout import run as run_folder
 from cxr.study.settings import EXECUTION, run_settings
 from cxr.training.tables import write_not_run
@@ -130,9 +131,9 @@ def unpack_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifes
         return False
     record = json.loads(content["run.json"])
     remedy = "change the config, or let the run be trained"
-    different = first_difference(settings, record["settings"], EXECUTION)
-    if different:
-        raise InputError(f"{archive}: {place} was made with {different}; {remedy}.")
+    difference = first_difference(settings, record["settings"], ignored=EXECUTION)
+    if difference:
+        raise InputError(f"{archive}: {place} was made with other settings, {difference}; {remedy}.")
     if record["status"] == "done":
         if record["inputs"]["manifest"] != sha256_of(manifest):
             raise InputError(f"{archive}: {place} was made from other images than {manifest} lists; {remedy}.")
@@ -146,20 +147,6 @@ def unpack_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifes
     source = {"kind": "archive", "archive": archive.name, "sha256": sha256_of(archive)}
     write_json(folder / "run.json", record | {"source": source})
     return True
-
-
-def first_difference(settings: Mapping[str, Any], used: Mapping[str, Any], ignored: Sequence[str] = ()) -> str | None:
-    """Return the first setting in which a run differs from what a config asks for, in words, or None.
-
-    Args:
-        settings: what the config asks for.
-        used: ``settings`` of ``run.json``.
-        ignored: names that are not compared.
-    """
-    for name in {**settings, **used}:
-        if name not in ignored and settings.get(name) != used.get(name):
-            return f"{name} {used.get(name)} and not {settings.get(name)}"
-    return None
 
 
 @functools.lru_cache(maxsize=4)

@@ -35,7 +35,10 @@ def test_a_run_made_with_other_settings_is_refused(study, own_results):
     record = json.loads(path.read_text())
     record["settings"]["batch_size"] = 11
     path.write_text(json.dumps(record))
-    with pytest.raises(InputError, match=r"run.json: the run was made with batch_size 11 and not 10"):
+    with pytest.raises(
+        InputError,
+        match=r"run.json: the run was made with other settings.*, batch_size is 11 instead of 10",
+    ):
         read_results(own_results, study, PAPER)
 
 

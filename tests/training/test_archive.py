@@ -94,9 +94,9 @@ def test_what_was_not_run_or_is_not_there_says_so_and_what_is_trained_here_is_le
 
 def test_how_a_run_is_computed_may_differ_and_what_it_is_may_not(unpacking: Path) -> None:
     unpack(unpacking, device="cuda", channels_last=True, precision="bfloat16")
-    with pytest.raises(InputError, match=r"custom/seed-1 was made with image_size 32 and not 48; change the config"):
+    with pytest.raises(InputError, match="was made with other settings, image_size is 32 instead of 48; change"):
         unpack(unpacking, image_size=48)
-    with pytest.raises(InputError, match="was made with epochs 25 and not 3"):
+    with pytest.raises(InputError, match="epochs is 25 instead of 3"):
         unpack(unpacking, limits=[{"experiments": ["custom"], "epochs": 3}])
 
 
