@@ -1,5 +1,6 @@
 # From chest X-rays to a paper. `snakemake --cores all` runs the study; `--configfile config/demo.yaml` runs the demo.
 import json
+import platform
 import sys
 from pathlib import Path
 
@@ -23,8 +24,11 @@ from cxr.study.image_source import image_source
 # up to 32 MiB, and larger pieces come in large pages: glibc would give back and fetch small pages half a million times a
 # step, which halves the speed of training on CPUs.
 MALLOC = "hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=68719476736"
+# OpenBLAS has other kernels for each kind of processor, which differ in last bits: with those of one kind, baselines and
+# claims are the same on all x86-64 processors.
+BLAS = "OPENBLAS_CORETYPE=Nehalem" if platform.machine() == "x86_64" else ""
 shell.prefix(
-    f"export PATH={Path(sys.executable).parent}:$PATH"
+    f"export PATH={Path(sys.executable).parent}:$PATH {BLAS}"
     f" GLIBC_TUNABLES=${{{{GLIBC_TUNABLES:-glibc.malloc.{MALLOC}}}}}; "
 )
 
