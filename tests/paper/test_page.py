@@ -359,7 +359,7 @@ def test_runs_of_the_reference_results_are_marked_where_others_were_trained_here
     def come_from_reference(runs: Iterable[Path]) -> str:
         for record in runs:
             content = json.loads(record.read_text())
-            source = {"kind": "reference", "archive": "paper/reference/x.zip", "sha256": "ab" * 32}
+            source = {"kind": "archive", "archive": "paper/reference/x.zip", "sha256": "ab" * 32}
             record.write_text(json.dumps({**content, "source": source}))
         return render_paper(two[0], root)
 
@@ -370,7 +370,7 @@ def test_runs_of_the_reference_results_are_marked_where_others_were_trained_here
     assert f"ResNet-18 III{sign}" in words(mixed) and f"Custom CNN{sign}" not in words(mixed)
     assert f"{sign} From the reference results" in words(mixed)
     rows = [words(row) for row in table_of(mixed, "tab-runs")]
-    assert [("reference" in row, "trained here" in row) for row in rows] == [(False, True)] * 4 + [(True, False)] * 2
+    assert [("archive" in row, "trained here" in row) for row in rows] == [(False, True)] * 4 + [(True, False)] * 2
     same = come_from_reference((root / "training" / "runs").glob("*/*/*/run.json"))
     assert sign not in words(same) and "All results come from the reference results" in words(same)
 
