@@ -18,13 +18,15 @@ PACKAGES = [
     "preprocessing",
     "networks",
     "training",
+    "explanation",
+    "prediction",
     "evaluation",
     "claims",
     "figures",
     "paper",
     "review",
 ]
-WITH_TORCH = {"preprocessing", "networks", "training"}
+WITH_TORCH = {"preprocessing", "networks", "training", "explanation", "prediction"}
 ROOT = REPOSITORY / "cxr"
 MODULES = {
     ".".join(path.relative_to(REPOSITORY).with_suffix("").parts).removesuffix(".__init__"): path

@@ -1,0 +1,4 @@
+"""A finished run on somebody's own images: predict, explain and export.
+
+Research use only.
+"""
