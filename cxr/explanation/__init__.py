@@ -1,4 +1,5 @@
-"""What a trained network looks at: class activation maps, their checks, and its first filters.
+"""Explanation: what a trained network looks at. Class activation maps, their checks, and its first filters.
 
-Used by the stage ``explanation`` and by ``cxr.prediction``.
+In: checkpoints, arrays, split, lung masks. Out: ``explanation.json`` and ``maps.npz`` of each run.
+May import all packages above and torch.
 """

@@ -1,4 +1,5 @@
-"""A finished run on somebody's own images: predict, explain and export.
+"""Prediction: a finished run on somebody's own images, for research only.
 
-Research use only.
+In: image files and a run's folder or an exported network. Out: predictions as CSV and JSON, maps as PNG.
+May import all packages above and torch; no package below imports torch.
 """
