@@ -12,6 +12,8 @@ IMAGE_SIZE = 224
 def shortfalls(study: Study, found: Results) -> list[str]:
     """Return what keeps results from being the study's own at full length, each in words; an empty list if they are."""
     cohort, config = found.cohort.plain(), study.config
+    single = [rules["title"] for name, rules in study.protocols.items() if len(study.seeds(name)) == 1]
+    where = "" if len(single) == len(study.protocols) else f" under {listed(single)}"
     faults = {
         "the images are drawn phantoms": cohort["synthetic"],
         "the images are not those of the study, by their numbers": cohort["counts"] != cohort["published_counts"],
@@ -21,6 +23,6 @@ def shortfalls(study: Study, found: Results) -> list[str]:
         f"other weights stand in for the pretrained ones: {listed(found.stand_ins)}": bool(found.stand_ins),
         f"{len(found.not_run)} runs could not be run": bool(found.not_run),
         f"{len(found.missing)} runs are missing": bool(found.missing),
-        "there is one seed": len(config["seeds"]) == 1,
+        f"there is one seed{where}": bool(single),
     }
     return [fault for fault, there in faults.items() if there]

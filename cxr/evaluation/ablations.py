@@ -31,7 +31,8 @@ def write_ablations(config: dict[str, Any], results: Path, ablations: Path, resa
         resamples: how often patients are drawn for the intervals.
     """
     study = Study.from_config(config)
-    first, seeds = next(iter(study.protocols)), config["seeds"]
+    first = next(iter(study.protocols))
+    seeds = study.seeds(first)
     rows, unmeasured = [], {}
     for row, content in read_discrepancies(DISCREPANCIES).items():
         pairs = []

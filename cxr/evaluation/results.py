@@ -119,7 +119,7 @@ def read_results(root: Path, study: Study, paper: Path) -> Results:
     runs, missing, not_run = [], [], []
     for protocol in study.protocols:
         for experiment in study.experiments:
-            for seed in study.config["seeds"]:
+            for seed in study.seeds(protocol):
                 place = layout.place_of(protocol, experiment, seed)
                 run, metrics = layout.run(root, place), layout.metrics(root, place)
                 files = (run / "run.json", metrics, run / "history.csv")

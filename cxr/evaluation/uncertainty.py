@@ -101,7 +101,7 @@ def _read_tests(
     reference: pd.DataFrame | None = None
     facts = ["path", "label", "patient_fine", "patient_coarse"]
     for experiment in study.experiments:
-        for seed in study.config["seeds"]:
+        for seed in study.seeds(protocol):
             run = layout.run(results, layout.place_of(protocol, experiment, seed))
             absent = [name for name in ("run.json", "predictions.csv") if not (run / name).exists()]
             record = {"reason": f"{absent[0]} is not there"} if absent else read_json(run / "run.json")

@@ -179,7 +179,7 @@ def _outcome(
 ) -> Outcome:
     records, histories, tests = {}, {}, {}
     absent = None if experiment in study.experiments else ABSENT
-    for seed in [] if absent else study.config["seeds"]:
+    for seed in [] if absent else study.seeds(protocol):
         place = layout.place_of(protocol, experiment, seed)
         run = layout.run(results, place)
         record = (

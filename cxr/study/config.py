@@ -65,6 +65,10 @@ class Study:
                 known = [name for name in rows if "flip" in rows[name]]
                 hint = did_you_mean(row, known) or f"; there are {', '.join(known)}."
                 raise InputError(f"config '{config['name']}': ablations names '{row}', which has no flip{hint}")
+        for name in config.get("fewer_seeds", {}):
+            if name not in protocols:
+                hint = did_you_mean(name, protocols) or f"; there are {', '.join(protocols)}."
+                raise InputError(f"config '{config['name']}': fewer_seeds names the protocol '{name}', not run here{hint}")
         flips = {f"{first}~{row}": row for row in rows if "flip" in rows[row] and (chosen == "all" or row in chosen)}
         others = {name: flipped(protocols[first], row, catalogue) for name, row in flips.items()}
         study = cls(config, catalogue, protocols, flips, others)
@@ -116,8 +120,13 @@ class Study:
             (protocol, experiment, seed)
             for protocol in [*self.protocols, *self.flips]
             for experiment in self.experiments_under(protocol)
-            for seed in self.config["seeds"]
+            for seed in self.seeds(protocol)
         ]
+
+    def seeds(self, protocol: str) -> list[int]:
+        """The seeds of every experiment under a protocol; a flipped protocol has those of the protocol it departs from."""
+        fewer = self.config.get("fewer_seeds", {}).get(protocol.split("~")[0])
+        return list(self.config["seeds"][:fewer])
 
     def is_archived(self, place: str) -> bool:
         """Return whether a run is taken from an archive of finished runs, and not trained here.

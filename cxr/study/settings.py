@@ -165,7 +165,7 @@ def archive_of(study: Study) -> Path | None:
 
 def is_trained(study: Study, experiment: str, protocol: str) -> bool:
     """Return whether any run of an experiment under a protocol is trained here, and not taken from an archive."""
-    return not all(study.is_archived(place_of(protocol, experiment, seed)) for seed in study.config["seeds"])
+    return not all(study.is_archived(place_of(protocol, experiment, seed)) for seed in study.seeds(protocol))
 
 
 def features(study: Study) -> list[tuple[str, str]]:

@@ -28,6 +28,19 @@ def test_shipped_configs_are_valid(name: str) -> None:
             assert set(arrays_of(study, experiment, protocol)) <= set(all_arrays(study))
 
 
+def test_a_protocol_may_have_fewer_seeds() -> None:
+    config = {**DEMO, "seeds": [42, 43, 44], "fewer_seeds": {"corrected": 1}, "ablations": []}
+    study = Study.from_config(config)
+    assert (study.seeds("published"), study.seeds("corrected")) == ([42, 43, 44], [42])
+    seeds = {protocol: {seed for of, _, seed in study.runs() if of == protocol} for protocol in study.protocols}
+    assert seeds == {name: set(study.seeds(name)) for name in study.protocols}
+
+
+def test_fewer_seeds_of_a_protocol_that_is_not_run_are_refused() -> None:
+    with pytest.raises(InputError, match="fewer_seeds names the protocol 'corected'.*corrected"):
+        Study.from_config({**DEMO, "fewer_seeds": {"corected": 1}})
+
+
 def changed(path: str, value: Any) -> dict[str, Any]:
     config = copy.deepcopy(DEMO)
     *parents, last = path.split(".")
