@@ -68,7 +68,9 @@ class Study:
         for name in config.get("fewer_seeds", {}):
             if name not in protocols:
                 hint = did_you_mean(name, protocols) or f"; there are {', '.join(protocols)}."
-                raise InputError(f"config '{config['name']}': fewer_seeds names the protocol '{name}', not run here{hint}")
+                raise InputError(
+                    f"config '{config['name']}': fewer_seeds names the protocol '{name}', not run here{hint}"
+                )
         flips = {f"{first}~{row}": row for row in rows if "flip" in rows[row] and (chosen == "all" or row in chosen)}
         others = {name: flipped(protocols[first], row, catalogue) for name, row in flips.items()}
         study = cls(config, catalogue, protocols, flips, others)
@@ -124,7 +126,7 @@ class Study:
         ]
 
     def seeds(self, protocol: str) -> list[int]:
-        """The seeds of every experiment under a protocol; a flipped protocol has those of the protocol it departs from."""
+        """The seeds of every experiment under a protocol; a flipped one has those of the protocol that it flips."""
         fewer = self.config.get("fewer_seeds", {}).get(protocol.split("~")[0])
         return list(self.config["seeds"][:fewer])
 

@@ -37,7 +37,7 @@ def test_a_protocol_may_have_fewer_seeds() -> None:
 
 
 def test_fewer_seeds_of_a_protocol_that_is_not_run_are_refused() -> None:
-    with pytest.raises(InputError, match="fewer_seeds names the protocol 'corected'.*corrected"):
+    with pytest.raises(InputError, match=r"fewer_seeds names the protocol 'corected'.*corrected"):
         Study.from_config({**DEMO, "fewer_seeds": {"corected": 1}})
 
 
