@@ -44,6 +44,7 @@ with exit_with_sentence():
     study = Study.from_config(config)
     SOURCE = image_source(study)
     ARCHIVE = settings.archive_of(study)
+    OTHER_SIZES = settings.other_sizes_of(study)
     WEIGHTS = settings.all_weights_settings(study)
 config.update(study.config)
 RESULTS = study.results

@@ -40,6 +40,7 @@ COMMANDS = {
     "evaluate": "cxr.evaluation.evaluate:evaluate_runs",
     "uncertainty": "cxr.evaluation.uncertainty:write_uncertainty",
     "baselines": "cxr.evaluation.baselines:write_baselines",
+    "other-sizes": "cxr.evaluation.other_sizes:write_other_sizes",
     "ablations": "cxr.evaluation.ablations:write_ablations",
     "checkpoint": "cxr.review.checkpoint_source:provide_checkpoint",
     "verify-checkpoint": "cxr.review.checkpoints:verify_checkpoint",

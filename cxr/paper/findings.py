@@ -77,6 +77,7 @@ class Findings:
         verdicts: ``claims.json``.
         baselines: ``baselines.json``.
         ablations: ``ablations.json``, or None.
+        other_sizes: ``rows`` of ``other_sizes.json``, none if the config names no such runs.
         discrepancies: ``paper/discrepancies.yaml``.
         pictures: by section of ``paper/figures.yaml``, the label of each figure that was drawn, with its ``file``,
             ``title`` and ``finding``.
@@ -90,6 +91,7 @@ class Findings:
     verdicts: Node
     baselines: Node
     ablations: Node | None
+    other_sizes: tuple[Node, ...]
     discrepancies: Node
     pictures: Mapping[str, list[tuple[str, Node]]]
     conclusions: tuple[Conclusion, ...]
@@ -215,11 +217,15 @@ def read_findings(root: Path, paper: Path, found: Results) -> Findings:
             )
         nodes[name] = quantities(read_json(path), path.relative_to(root).as_posix())
     ablations = layout.evaluation(root, "ablations.json")
+    other_sizes = layout.evaluation(root, "other_sizes.json")
     return Findings(
         uncertainty=nodes["uncertainty"],
         verdicts=nodes["claims"],
         baselines=nodes["baselines"],
         ablations=quantities(read_json(ablations), "evaluation/ablations.json") if ablations.exists() else None,
+        other_sizes=quantities(read_json(other_sizes), "evaluation/other_sizes.json").rows
+        if "other_sizes" in found.config
+        else (),
         discrepancies=quantities(_discrepancies(paper), "paper/discrepancies.yaml"),
         pictures=_pictures(layout.figures(root) / "paper" / "index.json", read_figures(paper / "figures.yaml")),
         conclusions=read_conclusions(paper / "conclusions.yaml", nodes["claims"].claims),

@@ -154,12 +154,24 @@ def archive_of(study: Study) -> Path | None:
     Raises:
         InputError: it does not exist, or its path names an environment variable that is not set.
     """
-    file = study.config.get("runs", {}).get("file")
+    return _packed_runs(study, "runs.file", study.config.get("runs", {}).get("file"))
+
+
+def other_sizes_of(study: Study) -> Path | None:
+    """The archive of runs at other image sizes that the config names, or None.
+
+    Raises:
+        InputError: as ``archive_of``.
+    """
+    return _packed_runs(study, "other_sizes", study.config.get("other_sizes"))
+
+
+def _packed_runs(study: Study, key: str, file: str | None) -> Path | None:
     if file is None:
         return None
-    path = expanded(file, f"config '{study.config['name']}': runs.file")
+    path = expanded(file, f"config '{study.config['name']}': {key}")
     if not path.is_file():
-        raise InputError(f"runs.file '{path}' does not exist; name a file that `cxr pack` wrote.")
+        raise InputError(f"{key} '{path}' does not exist; name a file that `cxr pack` wrote.")
     return path
 
 

@@ -126,7 +126,7 @@ def unpack_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifes
         InputError: the archive is missing or damaged, or the run was made with other settings, images or sets.
     """
     place = "runs/" + "/".join(folder.parts[-3:])
-    content = _read(archive).get(place)
+    content = read_archive(archive).get(place)
     if content is None:
         return False
     record = json.loads(content["run.json"])
@@ -150,7 +150,7 @@ def unpack_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifes
 
 
 @functools.lru_cache(maxsize=4)
-def _read(archive: Path) -> dict[str, dict[str, bytes]]:
+def read_archive(archive: Path) -> dict[str, dict[str, bytes]]:
     """The files of each run of an archive, after comparing them with its list of hashes."""
     again = "restore it, or name another file as runs.file in the config"
     found: dict[str, dict[str, bytes]] = {}

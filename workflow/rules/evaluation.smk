@@ -56,6 +56,28 @@ rule uncertainty:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} uncertainty {CONFIG_AND_RESULTS} --uncertainty {{output}}"
 
 
+# Finished runs that saw the images at another size.
+rule other_sizes:
+    input:
+        archive=OTHER_SIZES or [],
+        split=expand(rules.split.output, protocol=study.protocols),
+    output:
+        f"{RESULTS}/evaluation/other_sizes.json",
+    log:
+        f"{RESULTS}/logs/evaluation/other_sizes.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/other_sizes.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.evaluation.other_sizes"),
+    shell:
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} other-sizes {CONFIG_AND_RESULTS}"
+        " --archive {input.archive} --other-sizes {output}"
+
+
 rule baselines:
     input:
         manifest=rules.manifest.output.manifest,

@@ -9,6 +9,7 @@ rule paper:
         baselines=rules.baselines.output.record,
         claims=rules.claims.output.record,
         ablations=rules.ablations.output.record,
+        other_sizes=rules.other_sizes.output if OTHER_SIZES else [],
         cohort=rules.manifest.output.cohort,
         preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
         # A folder has no checksum, and its date changes when files are copied; it is drawn with the pictures after it.
