@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr.files import read_json, sha256_of
+from cxr.images.names import listed
 from cxr.review.checks import Check, each, skipped
 from cxr.study import layout
 from cxr.study.config import Study
@@ -28,13 +29,15 @@ def expectation_of(study: Study, results: Path, bounds: Mapping[str, float] | No
 
     Returns:
         ``manifest`` and ``splits`` (SHA-256 of ``manifest.csv``, and of ``split.csv`` by protocol), ``claims`` (verdict
-        by claim and protocol), ``metrics`` (of the test set, by run, for runs that are trained here) and ``bounds``.
+        by claim and protocol), ``weights`` (see ``origins_of_weights``), ``metrics`` (of the test set, by run, for runs
+        that are trained here) and ``bounds``.
     """
     splits = {name: layout.split(results, name) for name in study.protocols}
     return {
         "manifest": sha256_of(layout.manifest(results)),
         "splits": {name: sha256_of(path) for name, path in splits.items() if path.exists()},
         "claims": verdicts_of(results) or {},
+        "weights": origins_of_weights(study, results),
         "metrics": metrics_of_trained(study, results),
         "bounds": dict(bounds or {}),
     }
@@ -50,6 +53,23 @@ def metrics_of_trained(study: Study, results: Path) -> dict[str, dict[str, float
             numbers = {name: test[name] for name in METRICS if isinstance(test.get(name), float)}
             found |= {place: numbers} if numbers else {}
     return found
+
+
+def origins_of_weights(study: Study, results: Path) -> dict[str, dict[str, list[str]]]:
+    """Return where the pretrained weights of the runs come from, by protocol and experiment; none for random ones."""
+    found: dict[str, dict[str, list[str]]] = {protocol: {} for protocol in study.protocols}
+    for protocol, experiment, seed in study.runs():
+        record = layout.run(results, layout.place_of(protocol, experiment, seed)) / "run.json"
+        if protocol not in found or not record.exists():
+            continue
+        weights = read_json(record).get("weights", {"origin": "none"})
+        origins = found[protocol].setdefault(experiment, [])
+        if weights.get("origin") != "random" and weights.get("origin", "none") not in origins:
+            origins.append(weights.get("origin", "none"))
+    return {
+        protocol: {experiment: origins for experiment, origins in of.items() if origins}
+        for protocol, of in found.items()
+    }
 
 
 def verdicts_of(results: Path) -> dict[str, dict[str, str]] | None:
@@ -78,8 +98,12 @@ def check_metrics(study: Study, results: Path, expectation: Mapping[str, Any] | 
     yield each("metrics of the runs trained here", len(both), "runs", faults)
 
 
-def check_claims(results: Path, expectation: Mapping[str, Any] | None) -> Iterator[Check]:
-    """Compare the verdicts of the claims with the committed ones, and count the failures without a known cause."""
+def check_claims(study: Study, results: Path, expectation: Mapping[str, Any] | None) -> Iterator[Check]:
+    """Compare the verdicts of the claims with the committed ones, and count the failures without a known cause.
+
+    Verdicts under a protocol are not compared where runs start from other pretrained weights than expected, as they do
+    where torchvision's could be downloaded.
+    """
     name, found = "verdicts of claims", verdicts_of(results)
     if found is None:
         yield skipped(name, "claims.json is not there")
@@ -95,10 +119,20 @@ def check_claims(results: Path, expectation: Mapping[str, Any] | None) -> Iterat
         for claim in content["claims"]
         for protocol, outcome in claim["protocols"].items()
     }
+    weights, expected_weights = origins_of_weights(study, results), expectation.get("weights", {})
+    others = [
+        protocol for protocol in weights if weights[protocol] != expected_weights.get(protocol, weights[protocol])
+    ]
+    for protocol in others:
+        changed = [
+            name for name in weights[protocol] if weights[protocol][name] != expected_weights[protocol].get(name)
+        ]
+        yield skipped(f"{name} under {protocol}", f"other pretrained weights than expected: {listed(changed)}")
     pairs = {
         (claim, protocol): (committed.get(claim, {}).get(protocol), found.get(claim, {}).get(protocol))
         for claim in {**committed, **found}
         for protocol in {**committed.get(claim, {}), **found.get(claim, {})}
+        if protocol not in others
     }
     other = {key: pair for key, pair in pairs.items() if pair[0] != pair[1]}
     near = [key for key in other if (distance := distances.get(key)) is not None and distance <= bound]

@@ -78,7 +78,7 @@ def verify(
         *check_predictions(results, whole),
         *(check_repetition(study, results, whole) if repeat else [skipped("a run done twice", "not asked for")]),
         *check_metrics(study, results, expectation),
-        *check_claims(results, expectation),
+        *check_claims(study, results, expectation),
     ]
     print(table_of(checks))
     if record:

@@ -109,7 +109,9 @@ def unpack_runs(config: dict[str, Any], results: Path, archive: Path) -> None:
                 write_not_run(folder, settings, {"reason": f"{archive.name} holds no such run", "available": False})
 
 
-def unpack_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifest: Path, split: Path) -> bool:
+def unpack_run(
+    archive: Path, folder: Path, settings: Mapping[str, Any], manifest: Path, split: Path, done: bool = False
+) -> bool:
     """Unpack one run, and return whether the archive holds it.
 
     ``run.json`` gets a key ``source``: ``kind`` (``archive``), ``archive`` (the file's name) and its ``sha256``.
@@ -121,6 +123,7 @@ def unpack_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifes
             precision, memory format) may differ.
         manifest: ``manifest.csv``; the archived run must have been made from these images.
         split: ``split.csv`` of the protocol; the archived run must have predicted these images.
+        done: pass over a run that could not be run.
 
     Raises:
         InputError: the archive is missing or damaged, or the run was made with other settings, images or sets.
@@ -130,6 +133,8 @@ def unpack_run(archive: Path, folder: Path, settings: Mapping[str, Any], manifes
     if content is None:
         return False
     record = json.loads(content["run.json"])
+    if done and record["status"] != "done":
+        return False
     remedy = "change the config, or let the run be trained"
     difference = first_difference(settings, record["settings"], ignored=EXECUTION)
     if difference:

@@ -79,7 +79,7 @@ def train(
         if settings["model"].get("weights", "none") != "none":
             state, facts = pretrained[settings["model"]["backbone"]]
         if not facts["available"]:
-            if archive is None or not unpack_run(archive, folder, settings, manifest, split):
+            if archive is None or not unpack_run(archive, folder, settings, manifest, split, done=True):
                 log.warning("%s: not run, %s", name_of(settings), facts["reason"])
                 write_not_run(folder, settings, facts)
             save({}, folder / "checkpoint.pt")

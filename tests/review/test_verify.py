@@ -430,3 +430,17 @@ def test_metrics_of_runs_trained_here_may_differ_within_the_measured_bounds(opti
         verify(**options)
     verify(**options, accept=True)
     assert read_json(options["expected"])["bounds"] == {"accuracy": 0.01}, "measured bounds are kept"
+
+
+def test_verdicts_are_not_compared_where_runs_start_from_other_weights(options: dict[str, Any]) -> None:
+    expectation = read_json(options["expected"])
+    expectation["claims"]["C1"]["published"] = "undecided"
+    write_json(options["expected"], expectation)
+    with pytest.raises(Differs, match="verdicts of claims"):
+        verify(**options)
+    write_json(options["expected"], expectation | {"weights": {"published": {"custom": ["torchvision"]}}})
+    record = layout.run(options["results"], RUN) / "run.json"
+    write_json(record, read_json(record) | {"weights": {"origin": "a file"}})
+    verify(**options)
+    check = checks_of(options)["verdicts of claims under published"]
+    assert check["verdict"] == "skipped" and "other pretrained weights than expected: custom" in check["found"]

@@ -15,7 +15,7 @@ from cxr.preprocessing.split import write_split
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.settings import run_settings, split_settings
-from cxr.training.archive import SUMS, check_outputs, unpack_runs, write_archive
+from cxr.training.archive import SUMS, check_outputs, unpack_run, unpack_runs, write_archive
 from cxr.training.tables import HISTORY, write_not_run
 
 CONFIG: dict[str, Any] = {
@@ -176,3 +176,12 @@ def test_equal_runs_make_an_equal_archive_and_two_of_one_name_none(trained: Path
         write_archive([trained, trained], tmp_path / "c.zip")
     with pytest.raises(InputError, match="hold no finished runs"):
         write_archive([tmp_path / "nothing"], tmp_path / "c.zip")
+
+
+def test_a_run_that_could_not_be_run_does_not_replace_one_with_a_reason_of_its_own(unpacking: Path) -> None:
+    study = Study.from_config(UNPACKING)
+    archive, folder = unpacking.parent / "runs.zip", unpacking / "training" / T1
+    settings = run_settings(study, "custom-T1", "published", 1)
+    files = (layout.manifest(unpacking), layout.split(unpacking, "published"))
+    assert not unpack_run(archive, folder, settings, *files, done=True) and not folder.exists()
+    assert unpack_run(archive, folder, settings, *files) and (folder / "run.json").exists()
