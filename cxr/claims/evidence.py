@@ -49,6 +49,7 @@ class Evidence:
         runs: by experiment and seed.
         absent: why an experiment has no run, or not all of them, by experiment.
         limited: experiments that the config's limits shorten.
+        other_weights: experiments that start from other pretrained weights than the study's.
         cohort: ``cohort.json``.
         preprocessing: ``preprocessing.json``.
         patients: how many the test set has.
@@ -60,6 +61,7 @@ class Evidence:
     runs: Mapping[str, Mapping[int, RunEvidence]]
     absent: Mapping[str, str] = field(default_factory=dict)
     limited: frozenset[str] = frozenset()
+    other_weights: frozenset[str] = frozenset()
     cohort: Mapping[str, Any] = field(default_factory=dict)
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
     patients: int = 0
@@ -109,6 +111,9 @@ def evidence_of(study: Study, found: Results, root: Path, protocol: str, resampl
         runs=runs,
         absent=absent,
         limited=frozenset(name for name in study.experiments if is_limited(study, name, protocol)),
+        other_weights=frozenset(
+            run.experiment for run in found.runs if run.protocol == protocol and not run.record.weights.original
+        ),
         cohort=cohort,
         preprocessing=preprocessing.plain() if preprocessing else {},
         patients=0 if reference is None else reference["patient_fine"].nunique(),

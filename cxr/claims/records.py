@@ -100,7 +100,8 @@ def assessments(
         ``inference_of``), ``p_adjusted`` and ``p_equivalence_adjusted`` (see ``holm_together``); ``verdict``,
         ``verdict_adjusted`` (by the adjusted p values), ``verdict_half_tolerance``, ``verdict_double_tolerance``;
         ``distance`` from where the verdict would be another (see ``distance_of``); ``reason``, why it is set aside;
-        ``limited``, whether the config's limits shorten a run that it needs. Null where there is none.
+        ``limited`` and ``other_weights``, whether the config's limits shorten a run that it needs, and whether one
+        starts from other pretrained weights than the study's. Null where there is none.
     """
     found = [_estimated(claim, evidence, vocabulary) for claim in claims]
     tests = [
@@ -111,6 +112,7 @@ def assessments(
         {
             **(_judged(claim, held, test, adjusted) if isinstance(held, Estimate) else _set_aside(*held)),
             "limited": bool(claim.quantity and claim.quantity.experiments & evidence.limited),
+            "other_weights": bool(claim.quantity and claim.quantity.experiments & evidence.other_weights),
         }
         for claim, held, test, adjusted in zip(claims, found, tests, holm_together(tests), strict=True)
     ]

@@ -27,8 +27,12 @@ class Conclusion:
     claims: tuple[tuple[str, Node], ...]
 
     def outcome(self, protocol: str) -> str:
-        """Return ``falls`` if a claim is not reproduced, ``stands`` if all are reproduced, otherwise ``open``."""
-        verdicts = [claim.protocols[protocol].verdict for _, claim in self.claims]
+        """Return ``falls`` if a claim is not reproduced, ``stands`` if all are reproduced, otherwise ``open``.
+
+        A claim about networks that start from other pretrained weights than the study's decides nothing: what becomes
+        of it may be due to those weights.
+        """
+        verdicts = [_deciding(claim.protocols[protocol]) for _, claim in self.claims]
         if AGAINST in verdicts:
             return "falls"
         return "stands" if set(verdicts) == {FOR} else "open"
@@ -43,10 +47,15 @@ class Conclusion:
         outcome = self.outcome(protocol)
         found = []
         for words, claim in self.claims:
-            verdict = claim.protocols[protocol].verdict
+            verdict = _deciding(claim.protocols[protocol])
             if outcome == "stands" or (verdict == AGAINST if outcome == "falls" else verdict != FOR):
                 found.append((words, claim))
         return found
+
+
+def _deciding(held: Node) -> str | None:
+    """The verdict on a claim if it decides, or None."""
+    return None if held.other_weights else held.verdict
 
 
 def untested_reasons(conclusions: Iterable[Conclusion], protocol: str) -> list[str]:

@@ -222,7 +222,7 @@ def test_limits_are_told_and_too_few_epochs_are_no_evidence(make: Make) -> None:
     assert (table["verdict"], table["limited"]) == (REPRODUCED, True)
     assert (later["verdict"], later["limited"]) == (NOT_TESTABLE, True)
     assert later["reason"] == "it needs 6 epochs of densenet121-III's train_accuracy, and there are 5"
-    assert data["limited"] is False
+    assert data["limited"] is False and data["other_weights"] is False
     assert "limits shorten the training" in content["provisional"]
 
 

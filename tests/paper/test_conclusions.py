@@ -8,9 +8,9 @@ from cxr.evaluation.quantities import Node
 from cxr.paper.conclusions import Conclusion, read_conclusions, untested_reasons
 
 
-def claim(name: str, verdict: str, reason: str | None = None) -> Node:
-    value = None if reason else 0.5
-    return Node({"id": name, "protocols": {"p": {"verdict": verdict, "value": value, "reason": reason}}}, "claims.json")
+def claim(name: str, verdict: str, reason: str | None = None, other_weights: bool = False) -> Node:
+    held = {"verdict": verdict, "value": None if reason else 0.5, "reason": reason, "other_weights": other_weights}
+    return Node({"id": name, "protocols": {"p": held}}, "claims.json")
 
 
 @pytest.mark.parametrize(
@@ -29,6 +29,14 @@ def test_a_conclusion_falls_with_one_claim_and_stands_with_all(verdicts, outcome
     made = Conclusion("6", "It is so.", claims)
     assert made.outcome("p") == outcome
     assert [found.id for _, found in made.reasons("p")] == reasons
+
+
+@pytest.mark.parametrize("verdict", ["reproduced", "not reproduced"])
+def test_claims_about_networks_with_other_weights_decide_nothing(verdict):
+    other = ("x", claim("C1", verdict, other_weights=True))
+    made = Conclusion("6", "It is so.", (other, ("y", claim("C2", "reproduced"))))
+    assert made.outcome("p") == "open" and [found.id for _, found in made.reasons("p")] == ["C1"]
+    assert Conclusion("6", "It is so.", (other, ("y", claim("C2", "not reproduced")))).outcome("p") == "falls"
 
 
 def test_reasons_for_what_was_not_tested_are_told_once_and_in_short():
