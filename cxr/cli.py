@@ -28,6 +28,7 @@ COMMANDS = {
     "manifest": "cxr.images.manifest:write_manifest",
     "split": "cxr.preprocessing.split:write_split",
     "arrays": "cxr.preprocessing.arrays:write_arrays",
+    "lungs": "cxr.preprocessing.lungs:write_lungs",
     "normalisation": "cxr.preprocessing.normalisation:write_normalisation",
     "weights": "cxr.networks.weights:write_weights",
     "estimate": "cxr.training.estimate:write_estimate",

@@ -21,6 +21,11 @@ def array(results: Path, name: str) -> Path:
     return results / "preprocessing" / "arrays" / f"{name}.npy"
 
 
+def lungs(results: Path) -> Path:
+    """Return the masks of the lungs of all images; their facts lie beside them, in ``lungs.json``."""
+    return results / "preprocessing" / "lungs.npz"
+
+
 def split(results: Path, protocol: str) -> Path:
     """Return the table of a protocol's sets."""
     return results / "preprocessing" / protocol / "split.csv"

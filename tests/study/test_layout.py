@@ -18,6 +18,7 @@ RULES = "".join(path.read_text() for path in sorted((REPOSITORY / "workflow" / "
         layout.manifest(RESULTS),
         layout.cohort(RESULTS),
         layout.array(RESULTS, "{size}px{kind}"),
+        layout.lungs(RESULTS),
         layout.split(RESULTS, "{protocol}"),
         layout.preprocessing(RESULTS, "{protocol}"),
         layout.weights(RESULTS, "{backbone}"),
