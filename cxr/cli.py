@@ -36,6 +36,7 @@ COMMANDS = {
     "train": "cxr.training.train:train",
     "unpack-runs": "cxr.training.archive:unpack_runs",
     "pack": "cxr.training.archive:write_archive",
+    "explain-runs": "cxr.explanation.explain:explain_runs",
     "metrics": "cxr.evaluation.run_metrics:write_metrics",
     "examples": "cxr.preprocessing.transforms:write_examples",
     "evaluate": "cxr.evaluation.evaluate:evaluate_runs",

@@ -56,6 +56,11 @@ def run(results: Path, place: str) -> Path:
     return results / "training" / place
 
 
+def explanation(results: Path, place: str) -> Path:
+    """Return the folder of a run's class activation maps and of ``explanation.json``."""
+    return results / "explanation" / place
+
+
 def metrics(results: Path, place: str) -> Path:
     """Return the metrics of a run."""
     return results / "evaluation" / place / "metrics.json"

@@ -24,6 +24,7 @@ RULES = "".join(path.read_text() for path in sorted((REPOSITORY / "workflow" / "
         layout.weights(RESULTS, "{backbone}"),
         layout.features(RESULTS, "{protocol}", "{backbone}"),
         layout.run(RESULTS, "runs/{protocol}/{experiment}/seed-{seed}"),
+        layout.explanation(RESULTS, "runs/{protocol}/{experiment}/seed-{seed}"),
         layout.metrics(RESULTS, "{place}"),
         *(layout.evaluation(RESULTS, name) for name in ("metrics.csv", "selection.json", "uncertainty.json")),
         *(layout.evaluation(RESULTS, name) for name in ("baselines.json", "ablations.json")),
