@@ -40,8 +40,10 @@ rule explain:
         protocol="|".join(study.protocols),
     threads: config.get("threads", 1)
     resources:
-        gpu=rules.train.resources.gpu,
-        gpu_mb=rules.train.resources.gpu_mb,
+        gpu=1 if config["device"] == "cuda" else 0,
+        gpu_mb=lambda wildcards: max(
+            settings.gpu_mb(study, name) for name in experiments_of(wildcards)
+        ),
         mem_mb=6500,
         runtime=60,
     params:

@@ -61,9 +61,9 @@ rule lungs:
     input:
         manifest=rules.manifest.output.manifest,
         array=ancient(
-            f"{RESULTS}/preprocessing/arrays/{arrays.array_name(study, 1.0, study.protocols[0])}.npy"
+            f"{RESULTS}/preprocessing/arrays/{arrays.array_name(study, 1.0, next(iter(study.protocols)))}.npy"
         ),
-        digests=f"{RESULTS}/preprocessing/arrays/digests{arrays.array_kind(study, study.protocols[0])}.json",
+        digests=f"{RESULTS}/preprocessing/arrays/digests{arrays.array_kind(study, next(iter(study.protocols)))}.json",
     output:
         masks=f"{RESULTS}/preprocessing/lungs.npz",
         facts=f"{RESULTS}/preprocessing/lungs.json",
