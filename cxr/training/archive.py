@@ -1,8 +1,8 @@
 """Finished runs in one zip file: results that others can build the paper from without training.
 
 An archive holds ``runs/<protocol>/<experiment>/seed-<seed>/`` with ``run.json``, ``history.csv`` and
-``predictions.csv`` of each run, ``explanation.json`` and ``maps.npz`` of those that were explained, no weights, a few
-filters apart, and ``SHA256SUMS``.
+``predictions.csv`` of each run, ``explanation.json`` and ``maps.npz`` of those that were explained, and ``SHA256SUMS``.
+It holds no images, and no weights but the filters of first convolutions.
 """
 
 import functools
