@@ -17,7 +17,7 @@ from cxr.study import layout
 from cxr.study.config import PAPER
 from cxr.study.schemas import read_yaml, validate
 
-RESIZED = "this is a resized copy, which keeps neither the sizes nor the colour modes of the originals"
+RESIZED = "the images are a resized copy, which keeps neither the sizes nor the colour modes of the originals"
 
 
 def changes_of_folder(manifest: pd.DataFrame) -> float | None:
@@ -135,7 +135,7 @@ def judged(fact: Mapping[str, Any], value: float | None, resized: bool, of_study
     if fact.get("needs") == "originals" and resized:
         value, reason = None, RESIZED
     elif value is None:
-        reason = "it is not defined for these images"
+        reason = "the measurement is not defined for these images"
     if not of_study:
         agreement = "another cohort"
     elif value is None:

@@ -59,26 +59,30 @@ class ImageData:
 
 
 def read_image_data(study: Study, results: Path) -> ImageData | None:
-    """Read what the figures of the images are drawn from; None where the images were not preprocessed.
+    """Read what the figures of the images are drawn from; None where a file of it does not exist.
 
     Args:
         study: the config and what it names.
         results: ``results/<config name>``.
     """
     protocol = next(iter(study.protocols))
-    if not layout.duplicates(results).exists():
-        return None
     cohort = read_json(layout.cohort(results))
-    manifest, split = pd.read_csv(layout.manifest(results)), pd.read_csv(layout.split(results, protocol))
+    manifest, split = layout.manifest(results), layout.split(results, protocol)
+    array = layout.array(results, array_of_side(study, common_side(cohort)))
+    duplicates, intensity = layout.duplicates(results), layout.intensity(results)
+    transforms, first_batch = layout.transforms(results, protocol), layout.first_batch(results)
+    if not all(path.exists() for path in (manifest, split, array, duplicates, intensity, transforms, first_batch)):
+        return None
+    table = pd.read_csv(manifest)
     # Where a protocol also scores the official test set, its images have a set of their own already.
-    sets = split.drop_duplicates("path").set_index("path")["set"]
+    sets = pd.read_csv(split).drop_duplicates("path").set_index("path")["set"]
     return ImageData(
-        manifest=manifest.assign(set=manifest["path"].map(sets).fillna("")),
+        manifest=table.assign(set=table["path"].map(sets).fillna("")),
         resized=is_resized(cohort),
-        array=open_array(layout.array(results, array_of_side(study, common_side(cohort)))),
-        duplicates=read_json(layout.duplicates(results)),
-        intensity=read_json(layout.intensity(results)),
-        transforms=layout.transforms(results, protocol),
+        array=open_array(array),
+        duplicates=read_json(duplicates),
+        intensity=read_json(intensity),
+        transforms=transforms,
         transform_titles={name: transform["title"] for name, transform in study.transforms(protocol).items()},
-        first_batch=layout.first_batch(results),
+        first_batch=first_batch,
     )
