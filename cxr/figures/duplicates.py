@@ -78,22 +78,24 @@ def _draw_distances(figure: Figure, found: Mapping[str, Any], top: float, height
     axes.axvline(found["near"] + 0.5, color=VERMILLION, linewidth=0.8, linestyle="--")
     axes.set(yscale="log", ylim=(LEAST, None), xlim=(-0.5, SHOWN + 0.5), ylabel="pairs of images")
     axes.set_xlabel(f"bits in which the hashes differ (of {found['bits']}); dashed: the limit of near duplicates")
+    # Their labels would stand outside the axes where counts are few.
+    axes.minorticks_off()
     axes.legend(frameon=False, fontsize=SMALL, loc="upper left", bbox_to_anchor=(0.2, 1), borderaxespad=0)
 
 
 def _finding(found: Mapping[str, Any]) -> str:
     identical, near = found["identical"], found["tallies"]["near"]
-    words = (
-        f"{identical['groups']} groups of identical files hold {identical['files']} images."
-        if identical["groups"]
-        else "No two files are identical."
-    )
-    if near["pairs"]:
-        words += (
-            f" The hashes of {near['pairs']:,} more pairs differ in {found['near']} of {found['bits']} bits or fewer."
-        )
+    bits = f"in {found['near']} of {found['bits']} bits or fewer"
+    if identical["groups"] == 1:
+        words = f"1 group of identical files holds {identical['files']} images."
+    elif identical["groups"]:
+        words = f"{identical['groups']} groups of identical files hold {identical['files']} images."
     else:
-        words += f" No other two hashes differ in {found['near']} of {found['bits']} bits or fewer."
+        words = "No two files are identical."
+    if near["pairs"]:
+        words += f" The hashes of {near['pairs']:,} other {'pair' if near['pairs'] == 1 else 'pairs'} differ {bits}."
+    else:
+        words += f" No other two hashes differ {bits}."
     beyond = [
         pair["distance"] for pair in found["listed"] if not pair["identical"] and pair["distance"] > found["near"]
     ]
