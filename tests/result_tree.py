@@ -138,7 +138,8 @@ def smooth_images(count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]
     waves = np.cos(np.arange(1, 7)[:, None] * steps + rng.uniform(0, 6, (count, 6, 1)))
     pictures = np.einsum("nij,niw,nwk->njk", waves, rng.normal(0, 1, (count, 6, 6)), waves)
     low, high = pictures.min((1, 2), keepdims=True), pictures.max((1, 2), keepdims=True)
-    return ((pictures - low) / (high - low) * 255 * 128).astype(np.int16)
+    stored: npt.NDArray[np.int16] = ((pictures - low) / (high - low) * 255 * 128).astype(np.int16)
+    return stored
 
 
 def write_images(root: Path, study: Study) -> None:

@@ -78,7 +78,7 @@ def _draw_distances(figure: Figure, found: Mapping[str, Any], top: float, height
     axes.axvline(found["near"] + 0.5, color=VERMILLION, linewidth=0.8, linestyle="--")
     axes.set(yscale="log", ylim=(LEAST, None), xlim=(-0.5, SHOWN + 0.5), ylabel="pairs of images")
     axes.set_xlabel(f"bits in which the hashes differ (of {found['bits']}); dashed: the limit of near duplicates")
-    # Their labels would stand outside the axes where counts are few.
+    # Minor ticks would have labels outside the axes where counts are few.
     axes.minorticks_off()
     axes.legend(frameon=False, fontsize=SMALL, loc="upper left", bbox_to_anchor=(0.2, 1), borderaxespad=0)
 
