@@ -77,11 +77,11 @@ def _draw_patients(axes: Axes, table: pd.DataFrame) -> None:
         # Nothing is clipped: where there is no patient, the line runs along the axis.
         axes.stairs(counts.clip(LEAST), edges, label=kind.lower(), baseline=LEAST, **look)
     legend_above(axes)
-    # Minor ticks would have labels outside the axes where counts are few.
-    axes.minorticks_off()
     axes.set(
         yscale="log", ylim=(LEAST, None), xlim=(0, edges[-1] + 0.5), xlabel="images of a patient", ylabel="patients"
     )
+    # Minor ticks would have labels outside the axes where counts are few.
+    axes.minorticks_off()
 
 
 def _finding(table: pd.DataFrame) -> str:
