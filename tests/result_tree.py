@@ -5,13 +5,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from cxr.claims.write import write_claims
+from cxr.evaluation.facts import write_facts
 from cxr.evaluation.run_metrics import write_metrics
 from cxr.evaluation.uncertainty import write_uncertainty
 from cxr.figures.transforms import draw_transforms
 from cxr.files import write_json
+from cxr.preprocessing.duplicates import write_duplicates
+from cxr.preprocessing.intensity import write_intensity
+from cxr.preprocessing.split import make_split
 from cxr.study import layout
+from cxr.study.arrays import array_of_side
 from cxr.study.config import Study
 from cxr.study.settings import run_settings
 
@@ -70,9 +77,9 @@ def write_cohort(root: Path, synthetic: bool) -> None:
             "citation": "drawn by cxr" if synthetic else "Kermany et al., 2018",
             "counts": COUNTS,
             "published_counts": PUBLISHED,
-            "etiology": {"bacteria": 500, "virus": 298},
+            "etiology": {"none": 372, "bacteria": 500, "virus": 298, "unknown": 0},
             "modes": {"L": 1120, "RGB": 50},
-            "rgb_by_folder": {"train/PNEUMONIA": 50},
+            "rgb_by_folder": {"train/PNEUMONIA": 50, "test/PNEUMONIA": 0},
             "width": {"min": 80, "median": 131.5, "max": 190},
             "height": {"min": 60, "median": 98, "max": 160},
             "aspect_ratio_by_class": {"NORMAL": 1.21, "PNEUMONIA": 1.43},
@@ -104,14 +111,76 @@ def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
             "patient_overlap": {"fine": 51, "coarse": 58},
         },
     )
-    images = np.random.default_rng(0).random((3, 64, 64), np.float32)
-    transforms = [f"T{index}" for index in range(5)]
-    examples = layout.preprocessing(root, protocol).with_name("transforms.npz")
-    shifted: dict[str, Any] = {name: np.roll(images, 5 * index, 2) for index, name in enumerate(transforms)}
-    np.savez(examples, **shifted)
+    rng = np.random.default_rng(0)
+    images = smooth_images(10, rng) / (255 * 128)
+    examples = layout.transforms(root, protocol)
+    shifted: dict[str, Any] = {f"T{index}": np.roll(images, 5 * index, 2) for index in range(5)}
+    drawn: dict[str, Any] = {
+        "T1.1.angle": rng.uniform(-20, 20, 10),
+        "T2.1.mirrored": np.ones(10, bool),
+        "T3.1.brightness": rng.uniform(0.7, 1.3, 10),
+        "T3.1.contrast": rng.uniform(0.9, 1.1, 10),
+        "T3.1.brightness_first": rng.random(10) < 0.5,
+        "T4.1.top": rng.integers(0, 17, 10),
+        "T4.1.left": rng.integers(0, 17, 10),
+        "T4.2.mirrored": rng.random(10) < 0.5,
+        "T4.3.angle": rng.uniform(-5, 5, 10),
+    }
+    np.savez(examples, **shifted, **drawn)
     figures = layout.figures(root) / protocol
     figures.mkdir(parents=True, exist_ok=True)
     draw_transforms(examples, figures / "transforms.svg")
+
+
+def smooth_images(count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """Return images of a few waves each, shape (count, 64, 64), in 1/128 grey levels; no two are alike."""
+    steps = np.linspace(0, 2 * np.pi, 64)
+    waves = np.cos(np.arange(1, 7)[:, None] * steps + rng.uniform(0, 6, (count, 6, 1)))
+    pictures = np.einsum("nij,niw,nwk->njk", waves, rng.normal(0, 1, (count, 6, 6)), waves)
+    low, high = pictures.min((1, 2), keepdims=True), pictures.max((1, 2), keepdims=True)
+    stored: npt.NDArray[np.int16] = ((pictures - low) / (high - low) * 255 * 128).astype(np.int16)
+    return stored
+
+
+def write_images(root: Path, study: Study) -> None:
+    """Write the manifest of some images, their array, and what is made of them for figures and facts."""
+    counts = {"train": 40, "val": 4, "test": 20}
+    rows = [
+        (f"{split}/{kind}/{split}{number}.png", kind, split, number)
+        for split, count in counts.items()
+        for kind in ("NORMAL", "PNEUMONIA")
+        for number in range(count)
+    ]
+    table = pd.DataFrame(rows, columns=["path", "class", "official_split", "number"])
+    viral = np.where(table["number"] % 2, "bacteria", "virus")
+    patient = table["official_split"] + table["class"] + (table["number"] // 2).astype(str)
+    rng = np.random.default_rng(1)
+    images = smooth_images(len(table), rng)
+    digests = table["path"].to_list()
+    # Two identical files, and two that are nearly the same.
+    digests[1], images[1], images[3] = digests[0], images[0], images[2] * 0.9
+    manifest = table.assign(
+        etiology=np.where(table["class"] == "NORMAL", "none", viral),
+        patient_coarse=patient,
+        patient_fine=patient,
+        width=rng.integers(80, 190, len(table)),
+        height=rng.integers(60, 160, len(table)),
+        mode="L",
+        sha256=digests,
+    ).drop(columns="number")
+    manifest.to_csv(layout.manifest(root), index=False)
+    for protocol in study.protocols:
+        split = layout.split(root, protocol)
+        split.parent.mkdir(parents=True, exist_ok=True)
+        make_split(manifest, study.rules(protocol)).to_csv(split, index=False)
+    array = layout.array(root, array_of_side(study, None))
+    array.parent.mkdir(parents=True, exist_ok=True)
+    np.save(array, images)
+    write_duplicates(dict(study.config), root, layout.duplicates(root))
+    write_intensity(dict(study.config), root, layout.intensity(root))
+    layout.first_batch(root).parent.mkdir(parents=True, exist_ok=True)
+    inputs = images[:10, None] / (255 * 128) * 4 - 2
+    np.savez(layout.first_batch(root), inputs=inputs, labels=np.arange(10) % 2, black=-2.0, white=2.0)
 
 
 def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: int) -> None:
@@ -172,6 +241,8 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
 
 def weigh(root: Path, study: Study) -> None:
     """Make again what follows from all runs: uncertainty and verdicts; and a baseline that is always the same."""
+    if not layout.manifest(root).exists():
+        write_images(root, study)
     config = dict(study.config)
     write_uncertainty(config, root, layout.evaluation(root, "uncertainty.json"), resamples=200)
     write_claims(config, root, layout.claims(root))
@@ -190,6 +261,8 @@ def weigh(root: Path, study: Study) -> None:
             },
         },
     )
+
+    write_facts(root, PAPER / "published" / "results.json", layout.evaluation(root, "facts.json"))
 
 
 def write_pictures(root: Path, names: list[str]) -> None:

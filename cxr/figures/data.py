@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from cxr.errors import InputError
+from cxr.figures.image_data import ImageData, read_image_data
 from cxr.figures.sources import signs_of
 from cxr.files import read_json
 from cxr.study import layout
@@ -73,6 +74,7 @@ class FigureData:
         networks: ``paper/networks.yaml``.
         synthetic: what figures say of the data, if they are synthetic.
         notes: by sign, what figures say of the experiments that bear it.
+        images: what figures of the images themselves are drawn from, None where there are none.
     """
 
     protocols: Mapping[str, str]
@@ -88,6 +90,7 @@ class FigureData:
     networks: Mapping[str, Any]
     synthetic: tuple[str, ...]
     notes: Mapping[str, str]
+    images: ImageData | None = None
 
     def title(self, experiment: str) -> str:
         """The title of an experiment."""
@@ -156,6 +159,7 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
             for mark in words["marks"].values()
             if any(mark["sign"] in outcome.signs for outcome in outcomes.values())
         },
+        images=read_image_data(study, results),
     )
 
 

@@ -16,16 +16,22 @@ from cxr.errors import InputError, did_you_mean
 from cxr.figures.ablations import draw_ablations
 from cxr.figures.calibration import draw_calibration
 from cxr.figures.claims import draw_claims
+from cxr.figures.composition import draw_composition
 from cxr.figures.confusion_matrices import draw_confusion_matrices
 from cxr.figures.data import FigureData, read_figure_data, read_figures
 from cxr.figures.differences import draw_differences
+from cxr.figures.duplicates import draw_duplicates
+from cxr.figures.first_batch import draw_first_batch
 from cxr.figures.hidden_units import draw_hidden_units
+from cxr.figures.image_sizes import draw_image_sizes
+from cxr.figures.intensity import draw_intensity
 from cxr.figures.learning_curves import draw_curves
 from cxr.figures.precision_recall import draw_precision_recall
 from cxr.figures.roc import draw_roc
+from cxr.figures.samples import draw_samples
 from cxr.figures.strategies import draw_strategies
 from cxr.figures.style import paper_style, write_svg
-from cxr.figures.transforms import draw_transforms
+from cxr.figures.transforms import draw_augmentation, draw_transforms
 from cxr.files import write_json
 from cxr.study import layout
 from cxr.study.config import PAPER
@@ -33,14 +39,21 @@ from cxr.study.config import PAPER
 # What ``draw`` names in ``paper/figures.yaml``.
 DRAWINGS: Mapping[str, Callable[..., str | None]] = {
     "ablations": draw_ablations,
+    "augmentation": draw_augmentation,
     "calibration": draw_calibration,
     "claims": draw_claims,
+    "composition": draw_composition,
     "confusion_matrices": draw_confusion_matrices,
     "differences": draw_differences,
+    "duplicates": draw_duplicates,
+    "first_batch": draw_first_batch,
     "hidden_units": draw_hidden_units,
+    "image_sizes": draw_image_sizes,
+    "intensity": draw_intensity,
     "learning_curves": draw_curves,
     "precision_recall": draw_precision_recall,
     "roc": draw_roc,
+    "samples": draw_samples,
     "strategies": draw_strategies,
 }
 
@@ -90,11 +103,13 @@ def write_paper_figures(config: dict[str, Any], results: Path, published: Path, 
                 # A drawing of earlier results would be wrong here.
                 path.unlink(missing_ok=True)
                 continue
-            write_svg(figure, path, [*data.synthetic, *_notes(figure, data)])
+            # Weights have no part in figures of the images.
+            notes = [] if row.get("shows") == "images" else _notes(figure, data)
+            write_svg(figure, path, [*data.synthetic, *notes])
         title = row["title"].format(protocol=next(iter(data.protocols.values())))
         index[path.name] = {"title": title, "finding": finding}
     write_json(figures / "paper" / "index.json", index)
     for protocol in data.protocols:
-        examples = layout.preprocessing(results, protocol).with_name("transforms.npz")
+        examples = layout.transforms(results, protocol)
         # Weights have no part in this figure.
         draw_transforms(examples, figures / protocol / "transforms.svg", data.synthetic)

@@ -20,3 +20,8 @@ def is_of_study(cohort: Mapping[str, Any], published_counts: Mapping[str, Any]) 
 def is_resized(cohort: Mapping[str, Any]) -> bool:
     """Return whether all images have one size, which those of X-ray machines do not have: a resized copy."""
     return all(cohort[side]["min"] == cohort[side]["max"] for side in ("width", "height"))
+
+
+def common_side(cohort: Mapping[str, Any]) -> int | None:
+    """Return the width and height in px that all images have, or None if they have not one or are no squares."""
+    return int(cohort["width"]["min"]) if is_resized(cohort) and cohort["width"] == cohort["height"] else None

@@ -10,7 +10,8 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from result_tree import PAPER, make_study, write_cohort, write_preprocessing, write_run
+from matplotlib.text import Text
+from result_tree import PAPER, make_study, write_cohort, write_images, write_preprocessing, write_run
 
 from cxr.errors import InputError
 from cxr.evaluation.uncertainty import write_uncertainty
@@ -118,7 +119,7 @@ def words(figure: Figure) -> list[str]:
 
 
 def is_text(artist) -> bool:
-    return hasattr(artist, "get_text") and artist.get_visible() and bool(artist.get_text().strip())
+    return isinstance(artist, Text) and artist.get_visible() and bool(artist.get_text().strip())
 
 
 # -- Findings ----------------------------------------------------------------------------------------------------
@@ -382,6 +383,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root, study = tmp_path_factory.mktemp("whole"), make_study(experiments="all", seeds=[42, 43])
     write_cohort(root, True)
     write_preprocessing(root, study, "published")
+    write_images(root, study)
     for experiment in study.experiments:
         for seed in study.config["seeds"]:
             write_run(root, study, experiment, "published", seed)
@@ -433,9 +435,11 @@ def test_every_figure_is_drawn_says_what_its_data_are_and_is_the_same_twice(whol
 def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
     root = tmp_path / "results"
     (root / "evaluation").mkdir(parents=True)
-    for name in ("evaluation/uncertainty.json", "evaluation/runs", "claims", "preprocessing"):
-        (root / name).symlink_to(whole / name)
     write_cohort(root, False)
+    for name in ("evaluation/uncertainty.json", "evaluation/runs", "claims", "preprocessing", "images/manifest.csv"):
+        (root / name).symlink_to(whole / name)
+    (root / "training").mkdir()
+    layout.first_batch(root).symlink_to(layout.first_batch(whole))
     for run in (whole / "training/runs/published").glob("*/*"):
         copy = root / run.relative_to(whole)
         copy.mkdir(parents=True)
@@ -446,8 +450,11 @@ def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
                 (copy / file.name).symlink_to(file)
     index = draw_all(root, tmp_path / "figures", experiments=["custom", "resnet18-III"])
     assert "ablations.svg" not in index
-    for file in (tmp_path / "figures" / "paper").glob("*.svg"):
-        assert STAND_IN in file.read_text() and SYNTHETIC not in file.read_text()
+    for name, row in read_figures(PAPER / "figures.yaml").items():
+        if f"{name}.svg" in index:
+            drawing = (tmp_path / "figures" / "paper" / f"{name}.svg").read_text()
+            assert SYNTHETIC not in drawing
+            assert (STAND_IN in drawing) == ("shows" not in row), "weights have no part in figures of the images"
     assert f">{MARKS['stand_in']} {STAND_IN}<" in (tmp_path / "figures/paper/roc.svg").read_text()
     assert STAND_IN not in (tmp_path / "figures/published/transforms.svg").read_text(), "weights have no part in it"
 

@@ -104,6 +104,31 @@ rule baselines:
         " {params.features}"
 
 
+# What is known of the study's images, measured again.
+rule facts:
+    input:
+        manifest=rules.manifest.output.manifest,
+        cohort=rules.manifest.output.cohort,
+        duplicates=rules.duplicates.output,
+        baselines=rules.baselines.output.record,
+        facts="paper/facts.yaml",
+        published="paper/published/results.json",
+    output:
+        f"{RESULTS}/evaluation/facts.json",
+    log:
+        f"{RESULTS}/logs/evaluation/facts.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/facts.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code_of("cxr.evaluation.facts"),
+    shell:
+        f"python -m cxr --log {{log}} facts --results {RESULTS}"
+        " --published {input.published} --facts {output}"
+
+
 rule ablations:
     input:
         metrics=rules.evaluate.output.table,

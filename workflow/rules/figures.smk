@@ -9,7 +9,14 @@ rule figures:
         claims=rules.claims.output.record,
         ablations=rules.ablations.output.record,
         cohort=rules.manifest.output.cohort,
+        manifest=rules.manifest.output.manifest,
+        split=expand(rules.split.output, protocol=FIRST["protocol"]),
+        arrays=ancient(ARRAYS),
+        digests=DIGESTS,
+        duplicates=rules.duplicates.output,
+        intensity=rules.intensity.output,
         examples=rules.examples.output,
+        first_batch=rules.first_batch.output,
         paper=[
             f"paper/{name}"
             for name in (

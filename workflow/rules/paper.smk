@@ -10,6 +10,8 @@ rule paper:
         claims=rules.claims.output.record,
         ablations=rules.ablations.output.record,
         other_sizes=rules.other_sizes.output if OTHER_SIZES else [],
+        duplicates=rules.duplicates.output,
+        facts=rules.facts.output,
         cohort=rules.manifest.output.cohort,
         preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
         # A folder has no checksum, and its date changes when files are copied; it is drawn with the pictures after it.
