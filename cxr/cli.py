@@ -42,6 +42,7 @@ COMMANDS = {
     "baselines": "cxr.evaluation.baselines:write_baselines",
     "other-sizes": "cxr.evaluation.other_sizes:write_other_sizes",
     "ablations": "cxr.evaluation.ablations:write_ablations",
+    "agreement": "cxr.evaluation.agreement:write_agreement",
     "checkpoint": "cxr.review.checkpoint_source:provide_checkpoint",
     "verify-checkpoint": "cxr.review.checkpoints:verify_checkpoint",
     "claims": "cxr.claims.write:write_claims",
