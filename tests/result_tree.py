@@ -7,10 +7,14 @@ from typing import Any
 import numpy as np
 
 from cxr.claims.write import write_claims
+from cxr.evaluation.agreement import write_agreement
 from cxr.evaluation.run_metrics import write_metrics
 from cxr.evaluation.uncertainty import write_uncertainty
+from cxr.figures.data import read_figure_data
+from cxr.figures.page_images import write_page_images
 from cxr.figures.transforms import draw_transforms
 from cxr.files import write_json
+from cxr.preprocessing.arrays import LEVEL
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.settings import run_settings
@@ -47,18 +51,27 @@ def make_study(**changes: Any) -> Study:
 
 
 def write_tree(root: Path, study: Study, synthetic: bool = True) -> None:
-    """Write all that a config makes before the paper."""
+    """Write all that a config makes before the paper, but for its figures."""
     write_cohort(root, synthetic)
+    write_xrays(root, study)
     for protocol in study.protocols:
         write_preprocessing(root, study, protocol)
         for experiment in study.experiments:
             for seed in study.config["seeds"]:
                 write_run(root, study, experiment, protocol, seed)
     weigh(root, study)
+    data = read_figure_data(study.config, root, PAPER / "published")
+    write_page_images(data, layout.figures(root) / "test_images.json")
 
 
 def write_cohort(root: Path, synthetic: bool) -> None:
-    """Write ``cohort.json`` of the size of the demo."""
+    """Write ``cohort.json`` of the size of the demo, and of ``manifest.csv`` the columns that later stages read."""
+    rows = [
+        [path, "none" if label == 0 else ("bacteria", "virus")[row % 2]]
+        for row, (path, _, label) in enumerate(images())
+    ]
+    layout.manifest(root).parent.mkdir(parents=True, exist_ok=True)
+    _write_csv(layout.manifest(root), ["path", "etiology"], rows)
     write_json(
         layout.cohort(root),
         {
@@ -82,6 +95,25 @@ def write_cohort(root: Path, synthetic: bool) -> None:
             "warnings": ["test/NORMAL holds 114 images; the study had 234."],
         },
     )
+
+
+def images() -> list[tuple[str, str, int]]:
+    """The path, set and label of each image that has predictions."""
+    return [
+        (f"test/{kind}/{name}-{index:03d}.jpeg", name, label)
+        for name, sizes in (("validation", VALIDATION), ("test", TEST))
+        for label, (kind, size) in enumerate(sizes.items())
+        for index in range(size)
+    ]
+
+
+def write_xrays(root: Path, study: Study) -> None:
+    """Write the array of all images: grey squares, each row of the manifest a little lighter than the one before."""
+    side = study.config["image_size"]
+    levels = np.arange(len(images()), dtype=np.int16) % 256 * LEVEL
+    array = layout.array(root, f"{side}px")
+    array.parent.mkdir(parents=True, exist_ok=True)
+    np.save(array, np.broadcast_to(levels[:, None, None], (len(levels), side, side)))
 
 
 def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
@@ -171,8 +203,9 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
 
 
 def weigh(root: Path, study: Study) -> None:
-    """Make again what follows from all runs: uncertainty and verdicts; and a baseline that is always the same."""
+    """Make agreement, uncertainty and verdicts again from all runs, and a baseline that is always the same."""
     config = dict(study.config)
+    write_agreement(config, root, layout.evaluation(root, "agreement.json"))
     write_uncertainty(config, root, layout.evaluation(root, "uncertainty.json"), resamples=200)
     write_claims(config, root, layout.claims(root))
     score = {"n": 160, "accuracy": 0.625, "auroc": 0.5}

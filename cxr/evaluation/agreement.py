@@ -58,7 +58,7 @@ def first_seeds(study: Study, results: Path, protocol: str) -> dict[str, int]:
     """
     found: dict[str, int] = {}
     for experiment in study.experiments:
-        for seed in study.config["seeds"]:
+        for seed in study.seeds(protocol):
             record = layout.run(results, layout.place_of(protocol, experiment, seed)) / "run.json"
             if record.exists() and read_json(record)["status"] == "done":
                 found[experiment] = seed

@@ -4,6 +4,7 @@ The same input gives the same bytes. Layouts are in inches, fixed and not comput
 fits always.
 """
 
+import base64
 import io
 import math
 import re
@@ -16,6 +17,7 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
 from cxr.figures.palette import GREY, INK, VERMILLION
 from cxr.files import written_whole
@@ -93,7 +95,19 @@ def lean(drawing: str) -> str:
 
     drawing = re.sub(r' transform="rotate\(-0 [^"]*"', "", drawing).replace("'STIXGeneral'", FONTS)
     drawing = re.sub(r'(?<= d=")[^"]*|(?<=translate\()[^)]*|(?<=rotate\()[^)]*|(?<= [xy]=")[^"]*', shorter, drawing)
+    drawing = re.sub(r"(?<=data:image/png;base64,)[^\"]*", lambda match: _grey(match[0]), drawing)
     return re.sub(r"\n +", "\n", drawing)
+
+
+def _grey(png: str) -> str:
+    """Give a picture of greys one channel in place of matplotlib's four, which take twice the room."""
+    image = Image.open(io.BytesIO(base64.b64decode(png)))
+    red, green, blue, alpha = (part.tobytes() for part in image.convert("RGBA").split())
+    if not red == green == blue or set(alpha) != {255}:
+        return png
+    smaller = io.BytesIO()
+    image.getchannel("R").save(smaller, "PNG", optimize=True)
+    return base64.b64encode(smaller.getvalue()).decode()
 
 
 def top_note(figure: Figure, words: str, side: str = "left", colour: str = INK) -> None:

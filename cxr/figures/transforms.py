@@ -7,19 +7,20 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from cxr.errors import InputError
-from cxr.figures.style import FULL, TOP_MARGIN, axes_at, paper_style, write_svg
+from cxr.figures.style import FULL, TINY, TOP_MARGIN, axes_at, paper_style, write_svg
 
 # The side of an image in inches.
 SIDE = 0.62
 
 
-def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = ()) -> None:
-    """Draw the same images under each transform, one column for each.
+def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = (), may_show_images: bool = True) -> None:
+    """Draw the same images under each transform, one column for each; only the columns' names if they stay private.
 
     Args:
         examples: ``transforms.npz``: for each transform an array of shape (N, H, W), 0 (black) to 1.
         path: the SVG to write.
         notes: what the figure says of its data.
+        may_show_images: whether figures may show images, as ``cxr.images.cohort.may_show_images`` tells.
 
     Raises:
         InputError: the arrays differ in their numbers of images.
@@ -39,7 +40,10 @@ def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = ()) -> No
                 place = left + (column + 0.015) * side, TOP_MARGIN + title + row * side
                 axes = axes_at(figure, *place, 0.97 * side, 0.97 * side)
                 # "none" stores the pixels themselves instead of a copy at the resolution of the drawing.
-                axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none", aspect="auto")
+                if may_show_images:
+                    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none", aspect="auto")
+                else:
+                    axes.text(0.5, 0.5, "not shown", ha="center", va="center", fontsize=TINY)
                 axes.set_axis_off()
                 if row == 0:
                     axes.set_title(name, fontsize=11, fontweight="bold")

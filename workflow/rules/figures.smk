@@ -8,8 +8,12 @@ rule figures:
         uncertainty=rules.uncertainty.output,
         claims=rules.claims.output.record,
         ablations=rules.ablations.output.record,
+        agreement=rules.agreement.output,
         cohort=rules.manifest.output.cohort,
         examples=rules.examples.output,
+        # Not needed where no image is shown.
+        arrays=[] if config.get("show_images") is False else ancient(ARRAYS),
+        digests=[] if config.get("show_images") is False else DIGESTS,
         paper=[
             f"paper/{name}"
             for name in (
@@ -33,6 +37,7 @@ rule figures:
         transforms=expand(
             f"{RESULTS}/figures/{{protocol}}/transforms.svg", protocol=study.protocols
         ),
+        test_images=f"{RESULTS}/figures/test_images.json",
     log:
         f"{RESULTS}/logs/figures/figures.log",
     benchmark:
