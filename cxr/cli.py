@@ -48,6 +48,7 @@ COMMANDS = {
     "facts": "cxr.evaluation.facts:write_facts",
     "other-sizes": "cxr.evaluation.other_sizes:write_other_sizes",
     "ablations": "cxr.evaluation.ablations:write_ablations",
+    "agreement": "cxr.evaluation.agreement:write_agreement",
     "checkpoint": "cxr.review.checkpoint_source:provide_checkpoint",
     "verify-checkpoint": "cxr.review.checkpoints:verify_checkpoint",
     "claims": "cxr.claims.write:write_claims",

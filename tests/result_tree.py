@@ -9,14 +9,16 @@ import numpy.typing as npt
 import pandas as pd
 
 from cxr.claims.write import write_claims
+from cxr.evaluation.agreement import write_agreement
 from cxr.evaluation.facts import write_facts
 from cxr.evaluation.run_metrics import write_metrics
 from cxr.evaluation.uncertainty import write_uncertainty
+from cxr.figures.data import read_figure_data
+from cxr.figures.page_images import write_page_images
 from cxr.figures.transforms import draw_transforms
 from cxr.files import write_json
 from cxr.preprocessing.duplicates import write_duplicates
 from cxr.preprocessing.intensity import write_intensity
-from cxr.preprocessing.split import make_split
 from cxr.study import layout
 from cxr.study.arrays import array_of_side
 from cxr.study.config import Study
@@ -54,14 +56,17 @@ def make_study(**changes: Any) -> Study:
 
 
 def write_tree(root: Path, study: Study, synthetic: bool = True) -> None:
-    """Write all that a config makes before the paper."""
+    """Write all that a config makes before the paper, but for its figures."""
     write_cohort(root, synthetic)
+    write_images(root, study)
     for protocol in study.protocols:
         write_preprocessing(root, study, protocol)
         for experiment in study.experiments:
             for seed in study.config["seeds"]:
                 write_run(root, study, experiment, protocol, seed)
     weigh(root, study)
+    data = read_figure_data(study.config, root, PAPER / "published")
+    write_page_images(data, layout.figures(root) / "test_images.json")
 
 
 def write_cohort(root: Path, synthetic: bool) -> None:
@@ -89,6 +94,16 @@ def write_cohort(root: Path, synthetic: bool) -> None:
             "warnings": ["test/NORMAL holds 114 images; the study had 234."],
         },
     )
+
+
+def predicted_images() -> list[tuple[str, str, int]]:
+    """The path, set and label of each image that has predictions."""
+    return [
+        (f"test/{kind}/{name}-{index:03d}.jpeg", name, label)
+        for name, sizes in (("validation", VALIDATION), ("test", TEST))
+        for label, (kind, size) in enumerate(sizes.items())
+        for index in range(size)
+    ]
 
 
 def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
@@ -143,16 +158,19 @@ def smooth_images(count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]
 
 
 def write_images(root: Path, study: Study) -> None:
-    """Write the manifest of some images, their array, and what is made of them for figures and facts."""
-    counts = {"train": 40, "val": 4, "test": 20}
+    """Write the manifest of some training images and of all with predictions, their array, and what is made of them."""
     rows = [
-        (f"{split}/{kind}/{split}{number}.png", kind, split, number)
-        for split, count in counts.items()
+        (f"{split}/{kind}/{split}-{number:03d}.jpeg", kind, split, number, set_name)
+        for split, count, set_name in (("train", 40, "train"), ("val", 4, ""))
         for kind in ("NORMAL", "PNEUMONIA")
         for number in range(count)
     ]
-    table = pd.DataFrame(rows, columns=["path", "class", "official_split", "number"])
-    viral = np.where(table["number"] % 2, "bacteria", "virus")
+    rows += [
+        (path, ("NORMAL", "PNEUMONIA")[label], "test", number, set_name)
+        for number, (path, set_name, label) in enumerate(predicted_images())
+    ]
+    table = pd.DataFrame(rows, columns=["path", "class", "official_split", "number", "set"])
+    viral = np.where(table["number"] % 2, "virus", "bacteria")
     patient = table["official_split"] + table["class"] + (table["number"] // 2).astype(str)
     rng = np.random.default_rng(1)
     images = smooth_images(len(table), rng)
@@ -167,12 +185,14 @@ def write_images(root: Path, study: Study) -> None:
         height=rng.integers(60, 160, len(table)),
         mode="L",
         sha256=digests,
-    ).drop(columns="number")
+    ).drop(columns=["number", "set"])
+    layout.manifest(root).parent.mkdir(parents=True, exist_ok=True)
     manifest.to_csv(layout.manifest(root), index=False)
+    used = table[table["set"] != ""].assign(label=(table["class"] == "PNEUMONIA").astype(int))
     for protocol in study.protocols:
         split = layout.split(root, protocol)
         split.parent.mkdir(parents=True, exist_ok=True)
-        make_split(manifest, study.rules(protocol)).to_csv(split, index=False)
+        used[["path", "set", "label"]].to_csv(split, index=False)
     array = layout.array(root, array_of_side(study, None))
     array.parent.mkdir(parents=True, exist_ok=True)
     np.save(array, images)
@@ -240,10 +260,11 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
 
 
 def weigh(root: Path, study: Study) -> None:
-    """Make again what follows from all runs: uncertainty and verdicts; and a baseline that is always the same."""
+    """Make agreement, uncertainty and verdicts again from all runs, and a baseline that is always the same."""
     if not layout.manifest(root).exists():
         write_images(root, study)
     config = dict(study.config)
+    write_agreement(config, root, layout.evaluation(root, "agreement.json"))
     write_uncertainty(config, root, layout.evaluation(root, "uncertainty.json"), resamples=200)
     write_claims(config, root, layout.claims(root))
     score = {"n": 160, "accuracy": 0.625, "auroc": 0.5}

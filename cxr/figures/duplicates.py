@@ -26,7 +26,7 @@ def draw_duplicates(figure: Figure, data: FigureData) -> str | None:
 
     Returns None where there are no images, or no two that are close.
     """
-    if data.images is None or not data.images.duplicates["listed"]:
+    if data.images is None or not data.may_show_images or not data.images.duplicates["listed"]:
         return None
     images, found = data.images, data.images.duplicates
     listed = found["listed"]

@@ -13,7 +13,7 @@ COLUMNS = 10
 
 def draw_first_batch(figure: Figure, data: FigureData) -> str | None:
     """Draw the inputs of the first batch; return its range and its labels, or None where there are no images."""
-    if data.images is None:
+    if data.images is None or not data.may_show_images:
         return None
     with np.load(data.images.first_batch) as stored:
         inputs, labels = stored["inputs"], stored["labels"].tolist()

@@ -25,7 +25,7 @@ def draw_samples(figure: Figure, data: FigureData) -> str | None:
     They stand at even distances in the manifest's list of a kind in a folder, from the first to the last, so that no
     one chooses them.
     """
-    if data.images is None:
+    if data.images is None or not data.may_show_images:
         return None
     manifest, pictures, words, titles = data.images.manifest, [], [], []
     for etiology in [name for names in ETIOLOGIES.values() for name in names]:

@@ -41,13 +41,14 @@ def of_figure_1(count: int) -> list[int]:
     return sorted({round(place) for place in np.linspace(0, count - 1, min(count, OF_FIGURE_1)).tolist()})
 
 
-def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = ()) -> None:
-    """Draw some images under each transform, one column for each.
+def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = (), may_show_images: bool = True) -> None:
+    """Draw some images under each transform, one column for each; only the columns' names if they stay private.
 
     Args:
         examples: ``transforms.npz`` (``cxr.preprocessing.examples``).
         path: the SVG to write.
         notes: what the figure says of its data.
+        may_show_images: whether figures may show images, as ``cxr.images.cohort.may_show_images`` tells.
 
     Raises:
         InputError: as ``read_examples``.
@@ -64,7 +65,10 @@ def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = ()) -> No
                 place = left + (column + 0.015) * side, TOP_MARGIN + title + row * side
                 axes = axes_at(figure, *place, 0.97 * side, 0.97 * side)
                 # "none" stores the pixels themselves instead of a copy at the resolution of the drawing.
-                axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none", aspect="auto")
+                if may_show_images:
+                    axes.imshow(image, cmap="gray", vmin=0, vmax=1, interpolation="none", aspect="auto")
+                else:
+                    axes.text(0.5, 0.5, "not shown", ha="center", va="center", fontsize=TINY)
                 axes.set_axis_off()
                 if row == 0:
                     axes.set_title(name, fontsize=11, fontweight="bold")
@@ -73,7 +77,7 @@ def draw_transforms(examples: Path, path: Path, notes: Sequence[str] = ()) -> No
 
 def draw_augmentation(figure: Figure, data: FigureData) -> str | None:
     """Draw further images under each transform with what was drawn for each; return the ranges, or None without any."""
-    if data.images is None:
+    if data.images is None or not data.may_show_images:
         return None
     images, parameters = read_examples(data.images.transforms)
     count = len(next(iter(images.values())))

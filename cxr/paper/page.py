@@ -25,6 +25,7 @@ from cxr.paper.conclusions import untested_reasons
 from cxr.paper.findings import FIGURE_COLUMNS, digits_of, mean, read_findings, spans, total
 from cxr.paper.fonts import font_faces
 from cxr.paper.image_findings import read_image_findings
+from cxr.paper.image_grid import read_image_grid
 from cxr.paper.markdown import in_one_block, markdown, with_headers
 from cxr.paper.outline import Outline
 from cxr.paper.styles import style_sheets
@@ -87,6 +88,7 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
             "words": words,
             "findings": findings,
             "figure_columns": FIGURE_COLUMNS,
+            "grid": read_image_grid(layout.figures(results) / "test_images.json"),
             "cite": references.cite,
             "ref": outline.reference,
             "item": outline.item,

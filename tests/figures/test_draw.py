@@ -14,6 +14,7 @@ from matplotlib.text import Text
 from result_tree import PAPER, make_study, write_cohort, write_images, write_preprocessing, write_run
 
 from cxr.errors import InputError
+from cxr.evaluation.agreement import write_agreement
 from cxr.evaluation.uncertainty import write_uncertainty
 from cxr.figures.ablations import draw_ablations
 from cxr.figures.calibration import draw_calibration
@@ -391,6 +392,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 record = layout.run(root, layout.place_of("published", experiment, seed)) / "run.json"
                 write_json(record, {"status": "not run", "reason": "no weights: the config names none"})
     write_uncertainty(dict(study.config), root, layout.evaluation(root, "uncertainty.json"), resamples=60)
+    write_agreement(dict(study.config), root, layout.evaluation(root, "agreement.json"))
     verdicts = itertools.cycle(VERDICTS)
     claims = [
         {"id": claim["id"], "notebook": claim.get("notebook"), "protocols": {"published": {"verdict": next(verdicts)}}}
@@ -461,10 +463,13 @@ def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
 
 def test_figures_of_what_is_not_in_the_config_go(whole, figures, tmp_path):
     own = Path(shutil.copytree(figures, tmp_path / "own"))
-    index = draw_all(whole, own, experiments=["custom"], seeds=[42])
+    root, changes = Path(shutil.copytree(whole, tmp_path / "results")), {"experiments": ["custom"], "seeds": [42]}
+    write_agreement(dict(make_study(**changes).config), root, layout.evaluation(root, "agreement.json"))
+    index = draw_all(root, own, **changes)
     assert set(index) == {path.name for path in (own / "paper").glob("*.svg")}
     assert not [name for name in index if name.startswith(("curves", "hidden", "strategies"))]
-    assert {"confusion-matrices.svg", "roc.svg"} <= set(index)
+    assert {"confusion-matrices.svg", "roc.svg", "right-and-wrong-custom.svg", "certain-mistakes.svg"} <= set(index)
+    assert not {"kappa.svg", "shared-errors.svg", "right-and-wrong-best.svg"} & set(index), "there is one network"
 
 
 def test_no_words_touch_each_other_or_leave_the_figure(whole):

@@ -1,4 +1,4 @@
-# Metrics, uncertainty, baselines and ablations. From here on everything comes from predictions, without torch.
+# Metrics, uncertainty, baselines, ablations and agreement. From here on everything comes from predictions, without torch.
 CONFIG_AND_RESULTS = f"--config {{params.config:q}} --results {RESULTS}"
 
 
@@ -154,3 +154,23 @@ rule ablations:
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {CONFIG_AND_RESULTS}"
         " --ablations {output.record}"
+
+
+rule agreement:
+    input:
+        metrics=rules.evaluate.output.table,
+        manifest=rules.manifest.output.manifest,
+    output:
+        f"{RESULTS}/evaluation/agreement.json",
+    log:
+        f"{RESULTS}/logs/evaluation/agreement.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/agreement.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.evaluation.agreement"),
+    shell:
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} agreement {CONFIG_AND_RESULTS} --agreement {{output}}"

@@ -8,6 +8,7 @@ rule figures:
         uncertainty=rules.uncertainty.output,
         claims=rules.claims.output.record,
         ablations=rules.ablations.output.record,
+        agreement=rules.agreement.output,
         cohort=rules.manifest.output.cohort,
         manifest=rules.manifest.output.manifest,
         split=expand(rules.split.output, protocol=FIRST["protocol"]),
@@ -40,6 +41,7 @@ rule figures:
         transforms=expand(
             f"{RESULTS}/figures/{{protocol}}/transforms.svg", protocol=study.protocols
         ),
+        test_images=f"{RESULTS}/figures/test_images.json",
     log:
         f"{RESULTS}/logs/figures/figures.log",
     benchmark:

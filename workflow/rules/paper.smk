@@ -17,6 +17,7 @@ rule paper:
         # A folder has no checksum, and its date changes when files are copied; it is drawn with the pictures after it.
         figures=ancient(rules.figures.output.paper),
         transforms=rules.figures.output.transforms,
+        test_images=rules.figures.output.test_images,
         selection=rules.evaluate.output.selection,
         # Not what reviewers expect of the results, which the paper does not quote.
         words=[
