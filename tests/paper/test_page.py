@@ -169,7 +169,7 @@ def test_figures_tables_and_sections_are_numbered_in_their_order(study, own_resu
         *("4.2 Training", "4.3 Errors on the test set", "4.4 Baselines", "5 Discussion", "6 Conclusion"),
         *("A Reproduction verdicts", "B Discrepancies and their effects"),
         *("C Statistical methods", "D Data sheet", "E Model card", "F Limitations", "G Compute and provenance"),
-        "H Further results",
+        *("H Further results", "I Test images"),
     ]
 
 
