@@ -10,9 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from cxr.errors import InputError
+from cxr.figures.explanations import Explanation, read_explanation, rows_of
 from cxr.figures.sources import signs_of
 from cxr.files import read_json
 from cxr.study import layout
+from cxr.study.arrays import array_name
 from cxr.study.config import PAPER, Study
 from cxr.study.published import printed_row
 from cxr.study.schemas import read_yaml, validate
@@ -71,6 +73,7 @@ class FigureData:
         verdicts: word, sign and colour of each verdict that occurs in them, in the order of ``paper/words.yaml``.
         ablations: ``rows`` of ``ablations.json``, none if it is not there.
         networks: ``paper/networks.yaml``.
+        explanations: by id of the experiment, what explains its first run, as far as it is explained.
         synthetic: what figures say of the data, if they are synthetic.
         notes: by sign, what figures say of the experiments that bear it.
     """
@@ -86,6 +89,7 @@ class FigureData:
     verdicts: Mapping[str, tuple[str, str, str]]
     ablations: tuple[Mapping[str, Any], ...]
     networks: Mapping[str, Any]
+    explanations: Mapping[str, Explanation]
     synthetic: tuple[str, ...]
     notes: Mapping[str, str]
 
@@ -150,6 +154,7 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
         verdicts=_verdicts(claims, words["verdicts"]),
         ablations=tuple(read_json(ablations)["rows"]) if ablations.exists() else (),
         networks=networks,
+        explanations=_explanations(study, results, first, outcomes),
         synthetic=(words["synthetic_mark"],) if synthetic else (),
         notes={
             mark["sign"]: mark["short"]
@@ -157,6 +162,18 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
             if any(mark["sign"] in outcome.signs for outcome in outcomes.values())
         },
     )
+
+
+def _explanations(
+    study: Study, results: Path, protocol: str, outcomes: Mapping[str, Outcome]
+) -> dict[str, Explanation]:
+    array, rows = layout.array(results, array_name(study, 1.0, protocol)), rows_of(layout.manifest(results))
+    found = {
+        name: read_explanation(results, layout.place_of(protocol, name, next(iter(outcome.records))), array, rows)
+        for name, outcome in outcomes.items()
+        if outcome.records
+    }
+    return {name: explanation for name, explanation in found.items() if explanation is not None}
 
 
 def _signed(outcome: Outcome, outcomes: Iterable[Outcome], marks: Mapping[str, Any]) -> Outcome:

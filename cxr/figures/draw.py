@@ -19,8 +19,11 @@ from cxr.figures.claims import draw_claims
 from cxr.figures.confusion_matrices import draw_confusion_matrices
 from cxr.figures.data import FigureData, read_figure_data, read_figures
 from cxr.figures.differences import draw_differences
+from cxr.figures.filters import draw_filters
 from cxr.figures.hidden_units import draw_hidden_units
+from cxr.figures.inside import draw_inside
 from cxr.figures.learning_curves import draw_curves
+from cxr.figures.maps import draw_all_maps, draw_cams, draw_maps
 from cxr.figures.precision_recall import draw_precision_recall
 from cxr.figures.roc import draw_roc
 from cxr.figures.strategies import draw_strategies
@@ -33,12 +36,17 @@ from cxr.study.config import PAPER
 # What ``draw`` names in ``paper/figures.yaml``.
 DRAWINGS: Mapping[str, Callable[..., str | None]] = {
     "ablations": draw_ablations,
+    "all_maps": draw_all_maps,
     "calibration": draw_calibration,
+    "cams": draw_cams,
     "claims": draw_claims,
     "confusion_matrices": draw_confusion_matrices,
     "differences": draw_differences,
+    "filters": draw_filters,
     "hidden_units": draw_hidden_units,
+    "inside": draw_inside,
     "learning_curves": draw_curves,
+    "maps": draw_maps,
     "precision_recall": draw_precision_recall,
     "roc": draw_roc,
     "strategies": draw_strategies,
@@ -58,10 +66,16 @@ def drawing(row: Mapping[str, Any]) -> Callable[[Figure, FigureData], str | None
     return partial(DRAWINGS[name], **row.get("of", {}))
 
 
-def _notes(figure: Figure, data: FigureData) -> list[str]:
-    """What a figure says of its sources: the meaning of its signs, and of those that its labels do not show."""
+def _notes(figure: Figure, data: FigureData, architecture: str | None) -> list[str]:
+    """What a figure says of its sources: the meaning of its signs, and of those that its labels do not show.
+
+    A figure of one architecture says nothing of the others.
+    """
     texts = "".join(text.get_text() for text in figure.findobj(Text))
-    return [f"{sign} {note}" if sign in texts else note for sign, note in data.notes.items()]
+    signs = "".join(
+        outcome.signs for outcome in data.outcomes.values() if architecture in (None, outcome.spec["model"]["backbone"])
+    )
+    return [f"{sign} {note}" if sign in texts else note for sign, note in data.notes.items() if sign in signs]
 
 
 def write_paper_figures(config: dict[str, Any], results: Path, published: Path, figures: Path) -> None:
@@ -90,7 +104,7 @@ def write_paper_figures(config: dict[str, Any], results: Path, published: Path, 
                 # A drawing of earlier results would be wrong here.
                 path.unlink(missing_ok=True)
                 continue
-            write_svg(figure, path, [*data.synthetic, *_notes(figure, data)])
+            write_svg(figure, path, [*data.synthetic, *_notes(figure, data, row.get("of", {}).get("architecture"))])
         title = row["title"].format(protocol=next(iter(data.protocols.values())))
         index[path.name] = {"title": title, "finding": finding}
     write_json(figures / "paper" / "index.json", index)

@@ -47,6 +47,8 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "path.simplify_threshold": 0.2,
+    # Pictures stay apart, each with its own pixels.
+    "image.composite_image": False,
     # Letters as paths would take WeasyPrint two milliseconds each.
     "svg.fonttype": "none",
     # Without a salt the ids of clip paths differ from one drawing to the next.
@@ -85,12 +87,16 @@ def write_svg(figure: Figure, path: Path, notes: Sequence[str] = ()) -> None:
 
 
 def lean(drawing: str) -> str:
-    """Shorten an SVG of matplotlib's, which gives coordinates to a millionth of a point; name the fonts of its text."""
+    """Shorten an SVG of matplotlib's, which gives coordinates to a millionth of a point; name the fonts of its text.
+
+    The ids of pictures go: nothing refers to them, and two pictures with the same pixels would have the same.
+    """
 
     def shorter(match: re.Match[str]) -> str:
         numbers = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{round(float(number[0]), 2) + 0.0:g}", match[0])
         return re.sub(r"\s+", " ", numbers).strip()
 
+    drawing = re.sub(r' id="image[0-9a-f]+"', "", drawing)
     drawing = re.sub(r' transform="rotate\(-0 [^"]*"', "", drawing).replace("'STIXGeneral'", FONTS)
     drawing = re.sub(r'(?<= d=")[^"]*|(?<=translate\()[^)]*|(?<=rotate\()[^)]*|(?<= [xy]=")[^"]*', shorter, drawing)
     return re.sub(r"\n +", "\n", drawing)
@@ -108,6 +114,24 @@ def axes_at(figure: Figure, left: float, top: float, width: float, height: float
     """Add axes; ``left`` and ``top`` are the distances in inches of its upper left corner from the figure's."""
     full, tall = figure.get_size_inches()
     return figure.add_axes((left / full, 1 - (top + height) / tall, width / full, height / tall))
+
+
+def text_at(
+    figure: Figure, left: float, top: float, words: str, size: float, side: str = "center", weight: str = "normal"
+) -> None:
+    """Write below a point, which lies at distances in inches from the figure's upper left corner.
+
+    Args:
+        figure: of its final size.
+        left: of the point.
+        top: of the point.
+        words: may have several lines.
+        size: of the letters in points.
+        side: ``left``, ``center`` or ``right``: which part of the words is at the point.
+        weight: of the letters.
+    """
+    full, tall = figure.get_size_inches()
+    figure.text(left / full, 1 - top / tall, words, ha=side, va="top", fontsize=size, fontweight=weight)
 
 
 def bare_axes(figure: Figure, height: float) -> Axes:

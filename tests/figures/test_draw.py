@@ -10,7 +10,15 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from result_tree import PAPER, make_study, write_cohort, write_preprocessing, write_run
+from result_tree import (
+    PAPER,
+    make_study,
+    write_cohort,
+    write_explanation,
+    write_images,
+    write_preprocessing,
+    write_run,
+)
 
 from cxr.errors import InputError
 from cxr.evaluation.uncertainty import write_uncertainty
@@ -101,6 +109,7 @@ def figure_data(outcomes: dict[str, Outcome], **changes) -> FigureData:
         verdicts=VERDICTS,
         ablations=(),
         networks={"net": {"title": "Net", "outputs": 1000, "blocks": [{"title": "all", "layers": ["a", "fc"]}]}},
+        explanations={},
         synthetic=(),
         notes={},
     )
@@ -357,9 +366,9 @@ def test_labels_move_apart_as_little_as_can_be_and_stay_inside(heights, moved):
 
 def test_coordinates_are_rounded_and_words_are_not():
     drawing = '<path d="M 1.23456 2.00001 \nL 3 -0.00001"/><g transform="translate(0.12345 7)"/>'
-    drawing += '<text x="1.2345">0.123456</text>'
+    drawing += '<text x="1.2345">0.123456</text><image id="imagea9be882793" width="24"/>'
     assert lean(drawing) == (
-        '<path d="M 1.23 2 L 3 0"/><g transform="translate(0.12 7)"/><text x="1.23">0.123456</text>'
+        '<path d="M 1.23 2 L 3 0"/><g transform="translate(0.12 7)"/><text x="1.23">0.123456</text><image width="24"/>'
     )
 
 
@@ -382,12 +391,15 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root, study = tmp_path_factory.mktemp("whole"), make_study(experiments="all", seeds=[42, 43])
     write_cohort(root, True)
     write_preprocessing(root, study, "published")
+    write_images(root, study, "published")
     for experiment in study.experiments:
         for seed in study.config["seeds"]:
             write_run(root, study, experiment, "published", seed)
             if experiment == "densenet121-III":
                 record = layout.run(root, layout.place_of("published", experiment, seed)) / "run.json"
                 write_json(record, {"status": "not run", "reason": "no weights: the config names none"})
+            elif seed == 42:
+                write_explanation(root, study, experiment, "published", seed)
     write_uncertainty(dict(study.config), root, layout.evaluation(root, "uncertainty.json"), resamples=60)
     verdicts = itertools.cycle(VERDICTS)
     claims = [
@@ -433,7 +445,11 @@ def test_every_figure_is_drawn_says_what_its_data_are_and_is_the_same_twice(whol
 def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
     root = tmp_path / "results"
     (root / "evaluation").mkdir(parents=True)
-    for name in ("evaluation/uncertainty.json", "evaluation/runs", "claims", "preprocessing"):
+    (root / "images").mkdir()
+    for name in (
+        *("evaluation/uncertainty.json", "evaluation/runs", "claims", "preprocessing"),
+        *("explanation", "images/manifest.csv"),
+    ):
         (root / name).symlink_to(whole / name)
     write_cohort(root, False)
     for run in (whole / "training/runs/published").glob("*/*"):

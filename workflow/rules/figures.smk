@@ -10,6 +10,10 @@ rule figures:
         ablations=rules.ablations.output.record,
         cohort=rules.manifest.output.cohort,
         examples=rules.examples.output,
+        explanations=EXPLANATIONS,
+        manifest=rules.manifest.output.manifest,
+        array=ancient(FIRST_ARRAY),
+        digests=FIRST_DIGESTS,
         paper=[
             f"paper/{name}"
             for name in (
