@@ -22,6 +22,7 @@ from cxr.preprocessing.intensity import write_intensity
 from cxr.study import layout
 from cxr.study.arrays import array_of_side
 from cxr.study.config import Study
+from cxr.study.schemas import read_yaml
 from cxr.study.settings import run_settings
 
 PAPER = Path(__file__).parents[1] / "paper"
@@ -257,6 +258,49 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
         },
     )
     rescore(root, place)
+
+
+def write_explanation(root: Path, study: Study, experiment: str, protocol: str, seed: int) -> None:
+    """Write what explains a run, with made-up numbers and maps of one warm corner; after ``write_run``."""
+    place = layout.place_of(protocol, experiment, seed)
+    folder, model = layout.explanation(root, place), study.spec(experiment, protocol)["model"]
+    folder.mkdir(parents=True)
+    rows = read_yaml(PAPER / "explanations.yaml")[model["backbone"]]
+    layers = {rows["shallow"]: 16, rows["deep"]: 2}
+    with (layout.run(root, place) / "predictions.csv").open() as stream:
+        tested = [row for row in csv.DictReader(stream) if row["set"] == "test"]
+    names = {("1", "1"): "true positive", ("0", "0"): "true negative"}
+    names |= {("0", "1"): "false positive", ("1", "0"): "false negative"}
+    cases = {names[row["label"], row["predicted"]]: row["path"] for row in tested}
+    maps: dict[str, Any] = {"paths": np.array(list(cases.values())), "case": np.array(list(cases))}
+    for layer, size in layers.items():
+        for target in (0, 1):
+            maps[f"map/{layer}/{target}"] = np.zeros((len(cases), size, size), np.float16)
+            maps[f"map/{layer}/{target}"][:, target, 0] = 1
+    maps["filters"] = np.linspace(-1, 1, 64 * 49 * model["input_channels"]).reshape(64, -1, 7, 7).astype(np.float16)
+    has_cam = "reason" not in rows["cam"] and "hidden" not in model.get("head", {})
+    if has_cam:
+        maps |= {f"cam/{target}": maps[f"map/{rows['deep']}/{target}"] - np.float16(0.5) for target in (0, 1)}
+    if "trained" not in model:
+        maps["filters_before"] = maps["filters"] / 2
+    np.savez_compressed(folder / "maps.npz", **maps)
+    summary = {"n": 160, "mean": 0.3, "quartiles": [0.2, 0.3, 0.4], "lung_area": 0.25, "without_relevance": 0}
+    write_json(
+        folder / "explanation.json",
+        {
+            "status": "done",
+            "layers": {
+                depth: {"name": name, "size": [size, size]}
+                for depth, (name, size) in zip(("shallow", "deep"), layers.items(), strict=True)
+            },
+            "cam": {"defined": True, "layer": rows["cam"]["layer"], "relu": False, "elsewhere": {}}
+            if has_cam
+            else {"defined": False, "reason": "its head has 2 linear layers"},
+            "relevance": {layer: {target: {"all": summary} for target in "01"} for layer in layers},
+            "randomisation": {"steps": [{"spearman": 0.4, "n": 32}, {"spearman": None, "n": 0}]},
+            "visible": {"whole": 0.9, "lungs": 0.6, "outside": 0.8},
+        },
+    )
 
 
 def weigh(root: Path, study: Study) -> None:

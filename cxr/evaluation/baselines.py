@@ -1,8 +1,10 @@
 """Baselines that keep the networks honest, and the shift between the official training and test images.
 
 A network that sees the lungs should beat a classifier that knows an image's size, its brightness, or 32 x 32 pixels of
-it. All are logistic regressions with an L2 penalty on standardised features, fitted and chosen on the same sets as the
-networks. The regressions run on the CPU within seconds and draw nothing at random.
+it. What a classifier learns from the lungs alone, from everything else, and from nothing but the outline of the lungs,
+says where in the images the classes differ. All are logistic regressions with an L2 penalty on standardised features,
+fitted and chosen on the same sets as the networks. The regressions run on the CPU within seconds and draw nothing at
+random.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,14 +23,15 @@ from sklearn.preprocessing import StandardScaler
 
 from cxr.evaluation.predictions import read_predictions
 from cxr.evaluation.run_metrics import metrics_of, youden_threshold
+from cxr.evaluation.thumbnails import THUMBNAIL, thumbnails_of, thumbnails_of_parts
 from cxr.files import write_json, written_whole
 from cxr.images.names import CLASSES
 from cxr.preprocessing.arrays import open_array
+from cxr.preprocessing.lungs import read_lungs
 from cxr.study import layout
 from cxr.study.arrays import array_name
 from cxr.study.config import Study
 
-THUMBNAIL = 32
 # Inverse strengths of the penalty among which validation chooses, as the networks' epoch is chosen there.
 STRENGTHS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1.0)
 # The shift analysis has no validation set: a strength in the middle, and folds as usual.
@@ -53,35 +56,18 @@ class Baseline:
     features: Features
 
 
-def area_weights(size: int, target: int) -> npt.NDArray[np.float32]:
-    """Return the matrix, shape (target, size), that averages ``size`` pixels over ``target`` stretches of equal length.
-
-    A pixel across the border of two stretches counts in each by its part; every row sums to 1.
-    """
-    edges = np.linspace(0, size, target + 1)[:, None]
-    pixels = np.arange(size)[None]
-    overlap = np.minimum(edges[1:], pixels + 1) - np.maximum(edges[:-1], pixels)
-    return (overlap.clip(0) * target / size).astype(np.float32)
-
-
-def thumbnails_of(images: npt.NDArray[np.int16]) -> npt.NDArray[np.float32]:
-    """Return images of shape (N, H, H), in any unit, averaged by area to shape (N, 32 x 32), in the same unit."""
-    weights = area_weights(images.shape[-1], THUMBNAIL)
-    # In blocks: all images in single precision would take more than a gigabyte.
-    blocks = [
-        weights @ images[start : start + 64].astype(np.float32) @ weights.T for start in range(0, len(images), 64)
-    ]
-    return np.concatenate(blocks).reshape(len(images), -1)
-
-
 def baselines_of(
-    manifest: pd.DataFrame, thumbnails: npt.NDArray[np.float32], frozen: Mapping[str, Features]
+    manifest: pd.DataFrame,
+    thumbnails: npt.NDArray[np.float32],
+    parts: Mapping[str, Features],
+    frozen: Mapping[str, Features],
 ) -> dict[str, Baseline]:
     """Return the baselines by name.
 
     Args:
         manifest: ``manifest.csv``, N rows.
         thumbnails: of ``thumbnails_of``, shape (N, 1024).
+        parts: of ``thumbnails_of_parts``.
         frozen: by backbone, what ``frozen_features`` returns.
     """
     width, height = manifest["width"].to_numpy(float), manifest["height"].to_numpy(float)
@@ -97,6 +83,13 @@ def baselines_of(
         ),
         "mean-intensity": Baseline("the mean grey level of the image", brightness[:, None]),
         "thumbnail": Baseline(f"{THUMBNAIL} x {THUMBNAIL} pixels, averaged by area", thumbnails),
+        "thumbnail-lungs": Baseline(
+            "the thumbnail with all but the lungs replaced by the image's mean", parts["lungs"]
+        ),
+        "thumbnail-surroundings": Baseline(
+            "the thumbnail with the lungs replaced by the image's mean", parts["surroundings"]
+        ),
+        "lungs-outline": Baseline("the mask of the lungs, without any grey level", parts["outline"]),
     } | {
         f"frozen-{backbone}": Baseline(f"the last features of a fixed, pretrained {backbone}", features)
         for backbone, features in frozen.items()
@@ -249,7 +242,7 @@ def write_baselines(config: dict[str, Any], results: Path, baselines: Path, feat
 
     Args:
         config: the config.
-        results: ``results/<config name>``, with the manifest, the splits and the arrays.
+        results: ``results/<config name>``, with the manifest, the splits, the arrays and the lungs.
         baselines: the file to write. ``protocols``: by protocol and baseline ``says``, ``training_images``,
             ``features``, ``C`` and, by set, ``metrics`` (of ``metrics_of``). ``shift``: what ``shift_of`` returns, and
             the ``array``, the ``thumbnail`` side in pixels, ``C`` and ``folds`` it was found with.
@@ -259,9 +252,10 @@ def write_baselines(config: dict[str, Any], results: Path, baselines: Path, feat
     manifest = pd.read_csv(layout.manifest(results))
     row_of = pd.Series(np.arange(len(manifest)), index=manifest["path"])
     arrays = {protocol: array_name(study, 1.0, protocol) for protocol in study.protocols}
-    thumbnails = {
-        name: thumbnails_of(open_array(layout.array(results, name))) for name in dict.fromkeys(arrays.values())
-    }
+    images = {name: open_array(layout.array(results, name)) for name in dict.fromkeys(arrays.values())}
+    thumbnails = {name: thumbnails_of(of) for name, of in images.items()}
+    masks = read_lungs(layout.lungs(results))
+    parts = {name: thumbnails_of_parts(of, masks) for name, of in images.items()}
     found: dict[str, Any] = {}
     for protocol, array in arrays.items():
         split = pd.read_csv(layout.split(results, protocol))
@@ -270,7 +264,7 @@ def write_baselines(config: dict[str, Any], results: Path, baselines: Path, feat
         folder = layout.evaluation(results, "baselines") / protocol
         found[protocol] = {
             name: write_baseline(baseline, members, manifest, folder / f"{name}.csv")
-            for name, baseline in baselines_of(manifest, thumbnails[array], frozen).items()
+            for name, baseline in baselines_of(manifest, thumbnails[array], parts[array], frozen).items()
         }
     array = next(iter(arrays.values()))
     shift = {"array": array, "thumbnail": THUMBNAIL, "C": SHIFT_STRENGTH, "folds": FOLDS}

@@ -12,12 +12,14 @@ import pandas as pd
 
 from cxr.errors import InputError
 from cxr.evaluation.agreement import read_test_predictions
+from cxr.figures.explanations import Explanation, read_explanation, rows_of
 from cxr.figures.image_data import ImageData, read_image_data
 from cxr.figures.sources import signs_of
 from cxr.figures.xrays import XRays, find_xrays
 from cxr.files import read_json
 from cxr.images.cohort import may_show_images
 from cxr.study import layout
+from cxr.study.arrays import array_name
 from cxr.study.config import PAPER, Study
 from cxr.study.published import printed_row
 from cxr.study.schemas import read_yaml, validate
@@ -76,6 +78,7 @@ class FigureData:
         verdicts: word, sign and colour of each verdict that occurs in them, in the order of ``paper/words.yaml``.
         ablations: ``rows`` of ``ablations.json``, none if it is not there.
         networks: ``paper/networks.yaml``.
+        explanations: by id of the experiment, what explains its first run, as far as it is explained.
         synthetic: what figures say of the data, if they are synthetic.
         notes: by sign, what figures say of the experiments that bear it.
         images: what figures of the images themselves are drawn from, None where there are none.
@@ -97,6 +100,7 @@ class FigureData:
     verdicts: Mapping[str, tuple[str, str, str]]
     ablations: tuple[Mapping[str, Any], ...]
     networks: Mapping[str, Any]
+    explanations: Mapping[str, Explanation]
     synthetic: tuple[str, ...]
     notes: Mapping[str, str]
     images: ImageData | None = None
@@ -170,6 +174,7 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
         ablations=tuple(read_json(ablations)["rows"]) if ablations.exists() else (),
         networks=networks,
         synthetic=(words["synthetic_mark"],) if cohort["synthetic"] else (),
+        explanations=_explanations(study, results, first, outcomes),
         notes={
             mark["sign"]: mark["short"]
             for mark in words["marks"].values()
@@ -181,6 +186,18 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
         may_show_images=may_show,
         xrays=find_xrays(study, results, first) if may_show and agreed else None,
     )
+
+
+def _explanations(
+    study: Study, results: Path, protocol: str, outcomes: Mapping[str, Outcome]
+) -> dict[str, Explanation]:
+    array, rows = layout.array(results, array_name(study, 1.0, protocol)), rows_of(layout.manifest(results))
+    found = {
+        name: read_explanation(results, layout.place_of(protocol, name, next(iter(outcome.records))), array, rows)
+        for name, outcome in outcomes.items()
+        if outcome.records
+    }
+    return {name: explanation for name, explanation in found.items() if explanation is not None}
 
 
 def _signed(outcome: Outcome, outcomes: Iterable[Outcome], marks: Mapping[str, Any]) -> Outcome:

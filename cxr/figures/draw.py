@@ -22,12 +22,15 @@ from cxr.figures.confusion_matrices import draw_confusion_matrices
 from cxr.figures.data import FigureData, read_figure_data, read_figures
 from cxr.figures.differences import draw_differences
 from cxr.figures.duplicates import draw_duplicates
+from cxr.figures.filters import draw_filters
 from cxr.figures.first_batch import draw_first_batch
 from cxr.figures.hidden_units import draw_hidden_units
 from cxr.figures.histories import draw_histories, draw_learning_rates, draw_validation_by_epoch
 from cxr.figures.image_sizes import draw_image_sizes
+from cxr.figures.inside import draw_inside
 from cxr.figures.intensity import draw_intensity
 from cxr.figures.learning_curves import draw_curves
+from cxr.figures.maps import draw_all_maps, draw_cams, draw_maps
 from cxr.figures.page_images import write_page_images
 from cxr.figures.precision_recall import draw_precision_recall
 from cxr.figures.roc import draw_roc
@@ -43,8 +46,10 @@ from cxr.study.config import PAPER
 # What ``draw`` names in ``paper/figures.yaml``.
 DRAWINGS: Mapping[str, Callable[..., str | None]] = {
     "ablations": draw_ablations,
+    "all_maps": draw_all_maps,
     "augmentation": draw_augmentation,
     "calibration": draw_calibration,
+    "cams": draw_cams,
     "certain_mistakes": draw_certain_mistakes,
     "claims": draw_claims,
     "composition": draw_composition,
@@ -52,14 +57,17 @@ DRAWINGS: Mapping[str, Callable[..., str | None]] = {
     "differences": draw_differences,
     "duplicates": draw_duplicates,
     "errors_by_etiology": draw_errors_by_etiology,
+    "filters": draw_filters,
     "first_batch": draw_first_batch,
     "hidden_units": draw_hidden_units,
     "histories": draw_histories,
     "image_sizes": draw_image_sizes,
+    "inside": draw_inside,
     "intensity": draw_intensity,
     "kappa": draw_kappa,
     "learning_curves": draw_curves,
     "learning_rates": draw_learning_rates,
+    "maps": draw_maps,
     "precision_recall": draw_precision_recall,
     "right_and_wrong": draw_right_and_wrong,
     "roc": draw_roc,
@@ -83,10 +91,16 @@ def drawing(row: Mapping[str, Any]) -> Callable[[Figure, FigureData], str | None
     return partial(DRAWINGS[name], **row.get("of", {}))
 
 
-def _notes(figure: Figure, data: FigureData) -> list[str]:
-    """What a figure says of its sources: the meaning of its signs, and of those that its labels do not show."""
+def _notes(figure: Figure, data: FigureData, architecture: str | None) -> list[str]:
+    """What a figure says of its sources: the meaning of its signs, and of those that its labels do not show.
+
+    A figure of one architecture says nothing of the others.
+    """
     texts = "".join(text.get_text() for text in figure.findobj(Text))
-    return [f"{sign} {note}" if sign in texts else note for sign, note in data.notes.items()]
+    signs = "".join(
+        outcome.signs for outcome in data.outcomes.values() if architecture in (None, outcome.spec["model"]["backbone"])
+    )
+    return [f"{sign} {note}" if sign in texts else note for sign, note in data.notes.items() if sign in signs]
 
 
 def write_paper_figures(config: dict[str, Any], results: Path, published: Path, figures: Path) -> None:
@@ -118,7 +132,8 @@ def write_paper_figures(config: dict[str, Any], results: Path, published: Path, 
                 path.unlink(missing_ok=True)
                 continue
             # Weights have no part in figures of the images.
-            notes = [] if row.get("shows") == "images" else _notes(figure, data)
+            architecture = row.get("of", {}).get("architecture")
+            notes = [] if row.get("shows") == "images" else _notes(figure, data, architecture)
             write_svg(figure, path, [*data.synthetic, *notes])
         title = row["title"].format(protocol=next(iter(data.protocols.values())))
         index[path.name] = {"title": title, "finding": finding}

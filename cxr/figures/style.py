@@ -54,6 +54,8 @@ STYLE: dict[Any, Any] = {
     "axes.spines.top": False,
     "axes.spines.right": False,
     "path.simplify_threshold": 0.2,
+    # Pictures stay apart, each with its own pixels.
+    "image.composite_image": False,
     # Letters as paths would take WeasyPrint two milliseconds each.
     "svg.fonttype": "none",
     # Without a salt the ids of clip paths differ from one drawing to the next.
@@ -95,12 +97,14 @@ def lean(drawing: str) -> str:
     """Shorten an SVG of matplotlib's, which gives coordinates to a millionth of a point; name the fonts of its text.
 
     Pictures without colours are stored with one channel instead of four.
+    The ids of pictures go: nothing refers to them, and two pictures with the same pixels would have the same.
     """
 
     def shorter(match: re.Match[str]) -> str:
         numbers = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{round(float(number[0]), 2) + 0.0:g}", match[0])
         return re.sub(r"\s+", " ", numbers).strip()
 
+    drawing = re.sub(r' id="image[0-9a-f]+"', "", drawing)
     drawing = re.sub(r' transform="rotate\(-0 [^"]*"', "", drawing).replace("'STIXGeneral'", FONTS)
     drawing = re.sub(r'(?<= d=")[^"]*|(?<=translate\()[^)]*|(?<=rotate\()[^)]*|(?<= [xy]=")[^"]*', shorter, drawing)
     drawing = re.sub(r"(?<=data:image/png;base64,)[^\"]*", _grey_png, drawing)
@@ -136,6 +140,24 @@ def legend_above(axes: Axes) -> None:
     """Explain the lines of axes above their right end, on the height of a title that stands left."""
     place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1.02), "borderaxespad": 0, "borderpad": 0}
     axes.legend(frameon=False, fontsize=SMALL, ncols=2, columnspacing=1, handlelength=1.5, handletextpad=0.5, **place)
+
+
+def text_at(
+    figure: Figure, left: float, top: float, words: str, size: float, side: str = "center", weight: str = "normal"
+) -> None:
+    """Write below a point, which lies at distances in inches from the figure's upper left corner.
+
+    Args:
+        figure: of its final size.
+        left: of the point.
+        top: of the point.
+        words: may have several lines.
+        size: of the letters in points.
+        side: ``left``, ``center`` or ``right``: which part of the words is at the point.
+        weight: of the letters.
+    """
+    full, tall = figure.get_size_inches()
+    figure.text(left / full, 1 - top / tall, words, ha=side, va="top", fontsize=size, fontweight=weight)
 
 
 def bare_axes(figure: Figure, height: float) -> Axes:

@@ -10,13 +10,11 @@ import pytest
 from PIL import Image
 
 from cxr.evaluation.baselines import (
-    area_weights,
     baselines_of,
     fit_baseline,
     frozen_features,
     out_of_fold,
     shift_of,
-    thumbnails_of,
     write_baseline,
     write_baselines,
 )
@@ -40,6 +38,8 @@ CONFIG: dict[str, Any] = {
     "seeds": [42],
 }
 
+NO_PARTS = dict.fromkeys(("lungs", "surroundings", "outline"), np.empty((0, 1024)))
+
 
 def make_members(train: tuple[int, int] = (40, 40), held_out: int = 30) -> pd.DataFrame:
     """Rows of a split with their manifest rows: ``train`` images by class, ``held_out`` a class in both other sets."""
@@ -61,18 +61,6 @@ def manifest_of(members: pd.DataFrame) -> pd.DataFrame:
     )
 
 
-@pytest.mark.parametrize("size", [32, 48, 64, 224])
-def test_thumbnails_average_by_area(size: int) -> None:
-    images = np.random.default_rng(0).integers(0, 32640, (70, size, size)).astype(np.int16)
-    thumbnails = thumbnails_of(images).reshape(70, 32, 32)
-    # An independent way: every pixel repeated so often that stretches end between pixels.
-    fine = images[0].repeat(32, axis=0).repeat(32, axis=1)
-    expected = fine.reshape(32, size, 32, size).mean(axis=(1, 3))
-    np.testing.assert_allclose(thumbnails[0], expected, rtol=1e-4)
-    np.testing.assert_allclose(thumbnails[-1].mean(), images[-1].mean(), rtol=1e-5)
-    np.testing.assert_allclose(area_weights(size, 32).sum(axis=1), 1, rtol=1e-6)
-
-
 def test_an_image_size_that_differs_between_classes_is_found_and_one_that_does_not_is_said_to_be_constant(
     tmp_path: Path,
 ) -> None:
@@ -80,12 +68,12 @@ def test_an_image_size_that_differs_between_classes_is_found_and_one_that_does_n
     manifest = manifest_of(members)
     thumbnails = np.zeros((len(members), 1024), np.float32)
     constant = write_baseline(
-        baselines_of(manifest, thumbnails, {})["image-size"], members, manifest, tmp_path / "constant.csv"
+        baselines_of(manifest, thumbnails, NO_PARTS, {})["image-size"], members, manifest, tmp_path / "constant.csv"
     )
     assert (constant["features"], constant["C"], constant["metrics"]["test"]["auroc"]) == (0, None, 0.5)
     manifest["width"] = 900 + 400 * (members["label"] == 0)
     found = write_baseline(
-        baselines_of(manifest, thumbnails, {})["image-size"], members, manifest, tmp_path / "found.csv"
+        baselines_of(manifest, thumbnails, NO_PARTS, {})["image-size"], members, manifest, tmp_path / "found.csv"
     )
     assert found["metrics"]["test"]["accuracy"] == found["metrics"]["test"]["auroc"] == 1
 
@@ -98,7 +86,7 @@ def test_the_majority_class_is_that_of_the_training_set_and_pneumonia_in_a_tie(
 ) -> None:
     members = make_members(train)
     manifest = manifest_of(members)
-    majority = baselines_of(manifest, np.zeros((len(members), 1024), np.float32), {})["majority-class"]
+    majority = baselines_of(manifest, np.zeros((len(members), 1024), np.float32), NO_PARTS, {})["majority-class"]
     write_baseline(majority, members, manifest, tmp_path / "majority.csv")
     rows = read_predictions(tmp_path / "majority.csv")
     assert set(rows["set"]) == {"validation", "test"}
@@ -187,7 +175,7 @@ def test_too_few_patients_for_folds_leave_the_shift_open() -> None:
 
 @pytest.fixture
 def results(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Path:
-    """``results/test`` up to the arrays; images of PNEUMONIA are brighter."""
+    """``results/test`` up to the arrays and the lungs; images of PNEUMONIA are brighter."""
     manifest, _ = make_cohort(train=12, held_out=12)
     results, study = tmp_path / "results", Study.from_config(CONFIG)
     rows = pd.read_csv(manifest)
@@ -196,6 +184,9 @@ def results(make_cohort: Callable[..., tuple[Path, Path]], tmp_path: Path) -> Pa
     levels = 60 + 60 * (rows["class"] == "PNEUMONIA").to_numpy()[:, None, None]
     images = np.random.default_rng(0).normal(levels, 20, (len(rows), 48, 48)).clip(0, 255) * 128
     (results / "preprocessing" / "arrays").mkdir(parents=True)
+    masks = np.zeros((len(rows), 64, 64), bool)
+    masks[:, 10:50, 8:24] = True
+    np.savez(layout.lungs(results), masks=np.packbits(masks, axis=-1))
     for protocol in study.protocols:
         write_split(manifest, split_settings(study, protocol), layout.split(results, protocol))
         np.save(layout.array(results, array_name(study, 1.0, protocol)), images.astype(np.int16))
@@ -211,6 +202,7 @@ def test_the_stage_writes_predictions_that_the_other_statistics_can_read(results
     write_baselines(CONFIG, results, layout.evaluation(results, "baselines.json"), [features])
     found = read_json(layout.evaluation(results, "baselines.json"))
     names = ["majority-class", "image-size", "mean-intensity", "thumbnail"]
+    names += ["thumbnail-lungs", "thumbnail-surroundings", "lungs-outline"]
     assert {protocol: list(members) for protocol, members in found["protocols"].items()} == {
         "published": names,
         "corrected": [*names, "frozen-net"],

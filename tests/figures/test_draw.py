@@ -11,7 +11,15 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 from matplotlib.text import Text
-from result_tree import PAPER, make_study, write_cohort, write_images, write_preprocessing, write_run
+from result_tree import (
+    PAPER,
+    make_study,
+    write_cohort,
+    write_explanation,
+    write_images,
+    write_preprocessing,
+    write_run,
+)
 
 from cxr.errors import InputError
 from cxr.evaluation.agreement import write_agreement
@@ -103,6 +111,7 @@ def figure_data(outcomes: dict[str, Outcome], **changes) -> FigureData:
         verdicts=VERDICTS,
         ablations=(),
         networks={"net": {"title": "Net", "outputs": 1000, "blocks": [{"title": "all", "layers": ["a", "fc"]}]}},
+        explanations={},
         synthetic=(),
         notes={},
     )
@@ -359,9 +368,9 @@ def test_labels_move_apart_as_little_as_can_be_and_stay_inside(heights, moved):
 
 def test_coordinates_are_rounded_and_words_are_not():
     drawing = '<path d="M 1.23456 2.00001 \nL 3 -0.00001"/><g transform="translate(0.12345 7)"/>'
-    drawing += '<text x="1.2345">0.123456</text>'
+    drawing += '<text x="1.2345">0.123456</text><image id="imagea9be882793" width="24"/>'
     assert lean(drawing) == (
-        '<path d="M 1.23 2 L 3 0"/><g transform="translate(0.12 7)"/><text x="1.23">0.123456</text>'
+        '<path d="M 1.23 2 L 3 0"/><g transform="translate(0.12 7)"/><text x="1.23">0.123456</text><image width="24"/>'
     )
 
 
@@ -391,6 +400,8 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
             if experiment == "densenet121-III":
                 record = layout.run(root, layout.place_of("published", experiment, seed)) / "run.json"
                 write_json(record, {"status": "not run", "reason": "no weights: the config names none"})
+            elif seed == 42:
+                write_explanation(root, study, experiment, "published", seed)
     write_uncertainty(dict(study.config), root, layout.evaluation(root, "uncertainty.json"), resamples=60)
     write_agreement(dict(study.config), root, layout.evaluation(root, "agreement.json"))
     verdicts = itertools.cycle(VERDICTS)
@@ -438,7 +449,14 @@ def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
     root = tmp_path / "results"
     (root / "evaluation").mkdir(parents=True)
     write_cohort(root, False)
-    for name in ("evaluation/uncertainty.json", "evaluation/runs", "claims", "preprocessing", "images/manifest.csv"):
+    for name in (
+        "evaluation/uncertainty.json",
+        "evaluation/runs",
+        "claims",
+        "preprocessing",
+        "images/manifest.csv",
+        "explanation",
+    ):
         (root / name).symlink_to(whole / name)
     (root / "training").mkdir()
     layout.first_batch(root).symlink_to(layout.first_batch(whole))

@@ -23,6 +23,14 @@ DIGESTS = [
     f"{RESULTS}/preprocessing/arrays/digests{kind}.json"
     for kind in arrays.array_kinds(study)
 ]
+# The images as the networks of the first protocol see them.
+FIRST = next(iter(study.protocols))
+FIRST_ARRAY = (
+    f"{RESULTS}/preprocessing/arrays/{arrays.array_name(study, 1.0, FIRST)}.npy"
+)
+FIRST_DIGESTS = (
+    f"{RESULTS}/preprocessing/arrays/digests{arrays.array_kind(study, FIRST)}.json"
+)
 FEATURES = [
     f"{RESULTS}/training/features/{protocol}/{backbone}.npz"
     for protocol, backbone in settings.features(study)

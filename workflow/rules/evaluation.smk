@@ -84,6 +84,7 @@ rule baselines:
         split=expand(rules.split.output, protocol=study.protocols),
         arrays=ancient(ARRAYS),
         digests=DIGESTS,
+        lungs=rules.lungs.output.masks,
         features=FEATURES,
     output:
         record=f"{RESULTS}/evaluation/baselines.json",

@@ -18,6 +18,7 @@ rule figures:
         intensity=rules.intensity.output,
         examples=rules.examples.output,
         first_batch=rules.first_batch.output,
+        explanations=EXPLANATIONS,
         paper=[
             f"paper/{name}"
             for name in (

@@ -60,10 +60,8 @@ rule arrays:
 rule lungs:
     input:
         manifest=rules.manifest.output.manifest,
-        array=ancient(
-            f"{RESULTS}/preprocessing/arrays/{arrays.array_name(study, 1.0, next(iter(study.protocols)))}.npy"
-        ),
-        digests=f"{RESULTS}/preprocessing/arrays/digests{arrays.array_kind(study, next(iter(study.protocols)))}.json",
+        array=ancient(FIRST_ARRAY),
+        digests=FIRST_DIGESTS,
     output:
         masks=f"{RESULTS}/preprocessing/lungs.npz",
         facts=f"{RESULTS}/preprocessing/lungs.json",
