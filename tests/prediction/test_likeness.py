@@ -63,7 +63,7 @@ def test_warnings_name_colour_and_shape(likeness: Likeness) -> None:
 
 def test_grey_radiographs_saved_in_colour_are_not_called_coloured(real_images: Path) -> None:
     coloured = []
-    for path in sorted((real_images / "train" / "PNEUMONIA").iterdir()):
+    for path in sorted((real_images / "train" / "PNEUMONIA").iterdir())[::50]:
         with Image.open(path) as image:
             mode = image.mode
         if mode != "L":
