@@ -11,13 +11,17 @@ from benchmarks.timing import Row, as_dictionaries, hardware, restarted_with_all
 from cxr.files import read_json, write_json
 
 RESULTS = Path("benchmarks/results")
-PARTS = ("data", "training", "allocator", "preprocessing", "heads", "paper", "dry-run", "memory", "scale")
+PARTS = (
+    *("data", "training", "allocator", "preprocessing", "heads", "prediction", "unlike"),
+    *("paper", "dry-run", "memory", "scale"),
+)
+UNLIKE = RESULTS / "unlike_rates.json"
 
 
 def measured(part: str, repeats: int) -> list[Row]:
     """Measure one part."""
     # These import torch, which must not happen before `restarted_with_allocator`.
-    from benchmarks import allocator, data_path, heads, preprocessing, scale, training, workflow
+    from benchmarks import allocator, data_path, heads, prediction, preprocessing, scale, training, unlike, workflow
 
     parts: dict[str, Callable[[], list[Row]]] = {
         "data": lambda: data_path.rows(repeats),
@@ -25,10 +29,14 @@ def measured(part: str, repeats: int) -> list[Row]:
         "allocator": lambda: allocator.rows(repeats),
         "preprocessing": lambda: preprocessing.rows(repeats),
         "heads": heads.rows,
+        "prediction": lambda: prediction.rows(repeats),
         "paper": workflow.paper,
         "dry-run": workflow.dry_run,
         "memory": workflow.memory,
     }
+    if part == "unlike":
+        write_json(UNLIKE, unlike.rates())
+        return []
     if part == "scale":
         points = scale.images() + scale.runs()
         write_json(RESULTS / "scale_points.json", points)
@@ -89,6 +97,13 @@ def write_report() -> None:
     ]
     if (RESULTS / "scale.svg").exists():
         text.append("## Scale\n\n![Time and memory against the number of images and of runs](scale.svg)")
+    if UNLIKE.exists():
+        from benchmarks.unlike import table as table_of_rates
+
+        rates = table_of_rates(read_json(UNLIKE))
+        text.append(
+            f"## Images unlike the training images\n\nThe embedded X-rays at 64 px, by distance alone.\n\n{rates}"
+        )
     (RESULTS / "report.md").write_text("\n\n".join(text) + "\n", encoding="utf-8")
 
 

@@ -1,7 +1,8 @@
 """The command ``cxr``: one subcommand a stage, made from the signature of the stage's function.
 
-A parameter ``manifest: Path`` becomes ``--manifest FILE``; a dictionary is given as JSON. So a stage is a plain
-function, and whatever it does can be called from other code just as well.
+A parameter ``manifest: Path`` becomes ``--manifest FILE``; a dictionary is given as JSON. A positional-only parameter
+(``def predict(paths: list[Path], /, ...)``) stays positional: ``cxr predict PATHS``. So a stage is a plain function,
+and whatever it does can be called from other code just as well.
 """
 
 import argparse
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
-from cxr.errors import Differs, InputError
+from cxr.errors import Differs, InputError, SomeFailed
 from cxr.provenance import peak_memory_mib
 
 # Imported only when called, so that no command pays for another's imports.
@@ -51,6 +52,9 @@ COMMANDS = {
     "agreement": "cxr.evaluation.agreement:write_agreement",
     "checkpoint": "cxr.review.checkpoint_source:provide_checkpoint",
     "verify-checkpoint": "cxr.review.checkpoints:verify_checkpoint",
+    "predict": "cxr.prediction.predict:predict",
+    "explain": "cxr.prediction.explain:explain",
+    "export": "cxr.prediction.export:export",
     "claims": "cxr.claims.write:write_claims",
     "verify": "cxr.review.verify:verify",
     "compare": "cxr.review.compare:compare",
@@ -79,9 +83,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(200_000, 50, 50)
     start = time.monotonic()
     try:
-        _load(COMMANDS[command])(**options)
-    except Differs as difference:
-        print(f"cxr {command}: {difference}", file=sys.stderr)
+        function = _load(COMMANDS[command])
+        positional = [options.pop(name) for name in _positional(function)]
+        function(*positional, **options)
+    except (Differs, SomeFailed) as outcome:
+        print(f"cxr {command}: {outcome}", file=sys.stderr)
         return 1
     except Exception as error:
         sentence = _sentence(error)
@@ -110,7 +116,7 @@ def _add_parameters(subparsers: Any, name: str, function: Callable[..., None]) -
     parser = subparsers.add_parser(
         name, description=documentation, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    hints = get_type_hints(function)
+    hints, positional = get_type_hints(function), _positional(function)
     for parameter in inspect.signature(function).parameters.values():
         options: dict[str, Any] = {"required": parameter.default is inspect.Parameter.empty}
         if not options["required"]:
@@ -122,7 +128,17 @@ def _add_parameters(subparsers: Any, name: str, function: Callable[..., None]) -
             options |= {"type": get_args(kind)[0], "nargs": "+"}
         else:
             options["type"] = _json if get_origin(kind) is dict else kind
-        parser.add_argument(f"--{parameter.name.replace('_', '-')}", **options)
+        if parameter.name in positional:
+            del options["required"]
+            parser.add_argument(parameter.name, metavar=parameter.name.upper(), **options)
+        else:
+            parser.add_argument(f"--{parameter.name.replace('_', '-')}", **options)
+
+
+def _positional(function: Callable[..., None]) -> list[str]:
+    """Return the names of the positional-only parameters."""
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is parameter.POSITIONAL_ONLY]
 
 
 def _without_none(hint: Any) -> Any:

@@ -16,6 +16,10 @@ class Differs(Exception):  # noqa: N818, since a difference is a result and not 
     """A comparison found differences; the command line prints only the message and exits with 1."""
 
 
+class SomeFailed(Exception):  # noqa: N818, since the rest of the work was done
+    """Some inputs could not be used, and the rest was done; the command line prints the message and exits with 1."""
+
+
 @contextmanager
 def exit_with_sentence() -> Iterator[None]:
     """End the program with 1 and the sentence alone on standard error where the block raises an ``InputError``.
