@@ -76,7 +76,8 @@ def write_features(
         stored = stored_images(tuple(arrays), device)
         for name in settings["transforms"]:
             seen = [table for key, table in members.items() if name in transforms_of(settings, key)]
-            table = pd.concat(seen)
+            # An image may be in several sets, such as the official test set and another: its features are stored once.
+            table = pd.concat(seen).drop_duplicates("row")
             chosen = settings | {"training_set": [name]}
             images = image_sets(chosen, {"train": table}, cohort, read_json(preprocessing), stored)["train"]
             found[f"{name}.rows"] = table["row"].to_numpy()

@@ -92,6 +92,22 @@ def test_heads_on_features_equal_those_of_the_whole_network(
         assert records[0]["best_epoch"] == records[1]["best_epoch"]
 
 
+def test_an_image_in_several_sets_has_one_row_of_features(stage: dict[str, Any], tmp_path: Path) -> None:
+    # Under `corrected`, the official test set shares images with validation and test set.
+    split = pd.read_csv(stage["split"])
+    official = split[split["set"] != "train"].assign(set="official_test")
+    pd.concat([official, split]).to_csv(stage["split"], index=False)
+    weights, features = weights_of("resnet18", tmp_path), tmp_path / "resnet18.npz"
+    write_features(features_settings(STUDY, "resnet18", "described"), weights=weights, features=features, **stage)
+    assert all(table.index.is_unique for table in read_features(features).values())
+    cached, plain = (run_settings(study, "resnet18-I-10", "described", 42) for study in (STUDY, PLAIN))
+    train({str(tmp_path / "a"): cached}, weights=[weights], features=[features], **stage)
+    train({str(tmp_path / "b"): plain}, weights=[weights], **stage)
+    ours, theirs = (pd.read_csv(tmp_path / run / "predictions.csv") for run in "ab")
+    assert ours["set"].tolist() == theirs["set"].tolist()
+    np.testing.assert_allclose(ours["probability"], theirs["probability"], atol=1e-5)
+
+
 def test_features_hold_what_the_sets_need_and_no_more(stage: dict[str, Any], tmp_path: Path) -> None:
     settings = features_settings(STUDY, "resnet18", "described")
     write_features(settings, weights=weights_of("resnet18", tmp_path), features=tmp_path / "f.npz", **stage)
