@@ -6,7 +6,7 @@ CONFIG_AND_RESULTS = f"--config {{params.config:q}} --results {RESULTS}"
 rule evaluate:
     input:
         predictions=expand("{run}/predictions.csv", run=RUNS),
-        published=["paper/published/curves.json", "paper/published/results.json"],
+        published=[f"{PAPER}/published/curves.json", f"{PAPER}/published/results.json"],
     output:
         metrics=expand(
             f"{RESULTS}/evaluation/{{place}}/metrics.json", place=study.run_places()
@@ -37,7 +37,7 @@ rule evaluate:
 rule uncertainty:
     input:
         metrics=rules.evaluate.output.table,
-        comparisons="paper/comparisons.yaml",
+        comparisons=f"{PAPER}/comparisons.yaml",
     output:
         f"{RESULTS}/evaluation/uncertainty.json",
     log:
@@ -107,7 +107,7 @@ rule baselines:
 rule ablations:
     input:
         metrics=rules.evaluate.output.table,
-        discrepancies="paper/discrepancies.yaml",
+        discrepancies=f"{PAPER}/discrepancies.yaml",
     output:
         record=f"{RESULTS}/evaluation/ablations.json",
         table=report(

@@ -11,7 +11,7 @@ rule figures:
         cohort=rules.manifest.output.cohort,
         examples=rules.examples.output,
         paper=[
-            f"paper/{name}"
+            f"{PAPER}/{name}"
             for name in (
                 "comparisons.yaml",
                 "experiments.yaml",
@@ -45,4 +45,4 @@ rule figures:
         code=code_of("cxr.figures.draw"),
     shell:
         f"python -m cxr --log {{log}} figures --config {{params.config:q}} --results {RESULTS}"
-        f" --published paper/published --figures {RESULTS}/figures"
+        f" --published {quote(PAPER)}/published --figures {RESULTS}/figures"
