@@ -1,7 +1,7 @@
 """The command ``cxr``: one subcommand a stage, made from the signature of the stage's function.
 
-A parameter ``manifest: Path`` becomes ``--manifest FILE``; a dictionary is given as JSON. So a stage is a plain
-function, and whatever it does can be called from other code just as well.
+A parameter ``manifest: Path`` becomes ``--manifest FILE``, a positional-only one stands alone, and a dictionary is
+given as JSON. So a stage is a plain function, and whatever it does can be called from other code just as well.
 """
 
 import argparse
@@ -47,6 +47,10 @@ COMMANDS = {
     "claims": "cxr.claims.write:write_claims",
     "verify": "cxr.review.verify:verify",
     "compare": "cxr.review.compare:compare",
+    "crate": "cxr.review.crate:write_crate",
+    "archive": "cxr.review.archive:write_paper_archive",
+    "reproduce": "cxr.review.archive:reproduce",
+    "licences": "cxr.review.licences:write_licences",
     "figures": "cxr.figures.draw:write_paper_figures",
     "paper": "cxr.paper.write:write_paper",
 }
@@ -72,7 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     gc.set_threshold(200_000, 50, 50)
     start = time.monotonic()
     try:
-        _load(COMMANDS[command])(**options)
+        function = _load(COMMANDS[command])
+        positional = [options.pop(name) for name in _positional(function)]
+        function(*positional, **options)
     except Differs as difference:
         print(f"cxr {command}: {difference}", file=sys.stderr)
         return 1
@@ -109,6 +115,9 @@ def _add_parameters(subparsers: Any, name: str, function: Callable[..., None]) -
         if not options["required"]:
             options["default"] = parameter.default
         kind = _without_none(hints[parameter.name])
+        if parameter.kind is inspect.Parameter.POSITIONAL_ONLY:
+            parser.add_argument(parameter.name, type=kind)
+            continue
         if kind is bool:
             options["action"] = argparse.BooleanOptionalAction
         elif get_origin(kind) is list:
@@ -116,6 +125,11 @@ def _add_parameters(subparsers: Any, name: str, function: Callable[..., None]) -
         else:
             options["type"] = _json if get_origin(kind) is dict else kind
         parser.add_argument(f"--{parameter.name.replace('_', '-')}", **options)
+
+
+def _positional(function: Callable[..., None]) -> list[str]:
+    parameters = inspect.signature(function).parameters.values()
+    return [parameter.name for parameter in parameters if parameter.kind is inspect.Parameter.POSITIONAL_ONLY]
 
 
 def _without_none(hint: Any) -> Any:
