@@ -18,32 +18,20 @@ from rocrate.rocrate import ROCrate
 
 from cxr.errors import InputError
 from cxr.files import REPOSITORY, folder_written_whole, read_json, write_json
-from cxr.provenance import PACKAGES, code_version
-from cxr.review.checks import installed_version, pins_of
+from cxr.provenance import PACKAGES
+from cxr.review.checks import installed_version
+from cxr.review.packed_files import CONFIG, OUTPUTS, PROVENANCE, README, RESULTS, files_of, made_with
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.schemas import read_yaml
-from cxr.training.archive import FILES, check_outputs
+from cxr.training.archive import FILES
 
-CONFIG, PROVENANCE, README = "config.json", "provenance.json", "README.md"
 PROFILES = {
     "Process Run Crate": "https://w3id.org/ro/wfrun/process/0.5",
     "Workflow Run Crate": "https://w3id.org/ro/wfrun/workflow/0.5",
     "Workflow RO-Crate": "https://w3id.org/workflowhub/workflow-ro-crate/1.0",
 }
-# What of the results is packed beside the runs, by folder. Not cohort.json, which names a folder of this machine.
-RESULTS = {
-    "images": ["manifest.csv"],
-    "preprocessing": ["*/split.csv", "*/preprocessing.json"],
-    "evaluation": ["*.json", "*.csv", "baselines/**/*.csv", "runs/**/metrics.json"],
-    "claims": ["claims.json", "claims.csv"],
-    "figures": ["**/*.svg", "paper/index.json"],
-    "paper": ["paper.html", "paper.pdf"],
-}
-# What the workflow is: enough to read what was done. The whole code is in version control.
-WORKFLOW = ["Snakefile", "workflow/rules/*.smk", "requirements.lock", "CITATION.cff", "LICENSE"]
 CITATION = REPOSITORY / "CITATION.cff"
-OUTPUTS = ["claims/claims.json", "paper/paper.html", "paper/paper.pdf"]
 READ_ME = """# {title}
 
 {description}
@@ -64,6 +52,7 @@ TYPES = {
     ".md": "text/markdown",
     ".pdf": "application/pdf",
     ".svg": "image/svg+xml",
+    ".zip": "application/zip",
 }
 
 
@@ -97,37 +86,6 @@ def write_crate(config: dict[str, Any], results: Path, crate: Path) -> None:
         made = {name: part / name for name in (README, CONFIG, PROVENANCE)}
         described = describe(title, description, {**made, **files}, records, cohort)
         described.write(part)
-
-
-def files_of(study: Study, results: Path) -> dict[str, Path]:
-    """Return the files of a crate by their names within it.
-
-    Raises:
-        InputError: a result is missing, or a table was changed after its run.
-    """
-    found = {path.relative_to(REPOSITORY).as_posix(): path for path in _matching(REPOSITORY, WORKFLOW)}
-    for folder, patterns in RESULTS.items():
-        found |= {path.relative_to(results).as_posix(): path for path in _matching(results / folder, patterns)}
-    for place in study.run_places():
-        run = layout.run(results, place)
-        if not (run / "run.json").exists():
-            raise InputError(f"{run / 'run.json'} does not exist; run the workflow first.")
-        check_outputs(run)
-        found |= {f"{place}/{name}": run / name for name in FILES}
-    for name in OUTPUTS:
-        if name not in found:
-            raise InputError(f"{results / name} does not exist; run the workflow first.")
-    return found
-
-
-def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    return sorted(path for pattern in patterns for path in folder.glob(pattern))
-
-
-def made_with(lock: Path = REPOSITORY / "requirements.lock") -> dict[str, Any]:
-    """Return ``code`` (as ``run.json`` has it) and ``packages``: the lock's packages with their versions here."""
-    versions = {pin.name: installed_version(pin.name) for pin in pins_of(lock)}
-    return {"code": code_version(), "packages": {name: version for name, version in versions.items() if version}}
 
 
 def describe(

@@ -16,7 +16,8 @@ from urllib3 import HTTPResponse
 
 from cxr.errors import InputError
 from cxr.files import read_json, write_json
-from cxr.review.crate import OUTPUTS, write_crate
+from cxr.review.crate import write_crate
+from cxr.review.packed_files import OUTPUTS
 from cxr.study import layout
 from cxr.study.config import Study
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from test_archive import CONFIG
+from test_reproduce import CONFIG
 from test_workflow import jobs, snakemake
 
 from cxr.files import REPOSITORY

@@ -75,7 +75,7 @@ rule other_sizes:
         code=code_of("cxr.evaluation.other_sizes"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} other-sizes {CONFIG_AND_RESULTS}"
-        " --archive {input.archive} --other-sizes {output}"
+        " --archive {input.archive:q} --other-sizes {output}"
 
 
 rule baselines:

@@ -127,6 +127,6 @@ rule archive:
         mem_mb=1000,
         runtime=10,
     params:
-        code=code_of("cxr.review.archive"),
+        code=code_of("cxr.review.paper_archive"),
     shell:
         "python -m cxr --log {log} archive --crate {input} --archive {output}"

@@ -12,9 +12,9 @@ import pytest
 from cxr.cli import main
 from cxr.errors import Differs, InputError
 from cxr.files import write_json
-from cxr.review import archive as module
-from cxr.review.archive import compared, other_origins, reproduce, reproducing, write_paper_archive
-from cxr.review.crate import OUTPUTS
+from cxr.review import paper_archive as module
+from cxr.review.packed_files import OUTPUTS
+from cxr.review.paper_archive import compared, other_origins, reproduce, reproducing, write_paper_archive
 from cxr.sealed_zip import read_sealed_zip
 
 CONFIG: dict[str, Any] = {
@@ -77,6 +77,26 @@ def test_runs_are_taken_as_recorded_and_no_weights_are_asked_for(archive: Path, 
         reproducing(folder, archive)
     with pytest.raises(InputError, match="takes its images from 'phantom'; leave out --images"):
         reproducing(CONFIG, archive, tmp_path)
+
+
+def test_runs_of_other_sizes_come_along(
+    crate: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = json.loads((crate / "config.json").read_text())
+    write_json(crate / "config.json", config | {"other_sizes": "$ELSEWHERE/larger.zip"})
+    (crate / "other_sizes").mkdir()
+    (crate / "other_sizes" / "larger.zip").write_bytes(b"runs")
+    write_paper_archive(crate, tmp_path / "toy.zip")
+
+    def made(study: Any, folder: Path, cores: int | None) -> None:
+        # By its name, which the paper tells.
+        assert study.config["other_sizes"] == str(folder / "other_sizes" / "larger.zip")
+        assert Path(study.config["other_sizes"]).read_bytes() == b"runs"
+        anew(crate, folder)
+
+    monkeypatch.setattr(module, "run_workflow", made)
+    reproduce(tmp_path / "toy.zip", folder=tmp_path / "work")
+    assert capsys.readouterr().out.count("ok  ") == 3
 
 
 def test_the_same_bytes_are_said_to_be_the_same(

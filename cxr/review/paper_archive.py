@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from cxr.errors import Differs, InputError
-from cxr.files import REPOSITORY, write_json
+from cxr.files import REPOSITORY, write_json, written_whole
 from cxr.review.checks import Check
-from cxr.review.crate import CONFIG, OUTPUTS, PROVENANCE, made_with
+from cxr.review.packed_files import CONFIG, OTHER_SIZES, OUTPUTS, PROVENANCE, made_with
 from cxr.review.verify import table_of
 from cxr.sealed_zip import read_sealed_zip, write_sealed_zip
 from cxr.study.config import Study
@@ -54,9 +54,14 @@ def reproduce(
         Differs: ``claims.json``, ``paper.html`` or ``paper.pdf`` has other bytes than in the archive.
     """
     files = _needed(archive)
-    study = Study.from_config(reproducing(json.loads(files[CONFIG]), archive, images))
+    config = reproducing(json.loads(files[CONFIG]), archive, images)
+    sizes = {folder.absolute() / name: content for name, content in files.items() if name.startswith(OTHER_SIZES)}
+    study = Study.from_config(config | ({"other_sizes": str(*sizes)} if sizes else {}))
     for sentence in other_origins(json.loads(files[PROVENANCE]), made_with()):
         log.warning("%s", sentence)
+    for path, content in sizes.items():
+        with written_whole(path) as part:
+            part.write_bytes(content)
     run_workflow(study, folder, cores)
     checks = list(compared(files, folder / study.results))
     print(table_of(checks))
@@ -68,7 +73,11 @@ def reproduce(
 def _needed(archive: Path) -> dict[str, bytes]:
     """Return the files that are needed, once all of the archive was compared with its list of hashes."""
     needed = {CONFIG, PROVENANCE, *OUTPUTS}
-    files = {name: content for name, content in read_sealed_zip(archive, "fetch it again") if name in needed}
+    files = {
+        name: content
+        for name, content in read_sealed_zip(archive, "fetch it again")
+        if name in needed or name.startswith(OTHER_SIZES)
+    }
     for name in sorted(needed - set(files)):
         raise InputError(f"{archive} has no {name}; name a file that `snakemake archive` wrote.")
     return files
@@ -90,8 +99,8 @@ def reproducing(config: Mapping[str, Any], archive: Path, images: Path | None = 
         raise InputError(f"{archive} was made from a folder of images; name that folder with --images.")
     if source != "folder" and images is not None:
         raise InputError(f"{archive} takes its images from '{source}'; leave out --images.")
-    # No run starts from pretrained weights, whose files may not be here.
-    kept = {key: value for key, value in config.items() if key != "weights"}
+    # No run starts from pretrained weights, whose files may not be here; other sizes come from the archive.
+    kept = {key: value for key, value in config.items() if key not in ("weights", "other_sizes")}
     if images is not None:
         kept["data"] = {**kept["data"], "folder": str(images.absolute())}
     return {**kept, "runs": {"source": "archive", "file": str(archive.absolute()), "as_recorded": True}}
@@ -102,7 +111,7 @@ def other_origins(there: Mapping[str, Any], here: Mapping[str, Any]) -> Iterator
 
     Args:
         there: the archive's ``provenance.json``.
-        here: of ``cxr.review.crate.made_with``.
+        here: of ``cxr.review.packed_files.made_with``.
     """
     if there["code"] != here["code"]:
         old, new = (_code(made["code"]) for made in (there, here))
