@@ -64,6 +64,7 @@ include: "workflow/rules/images.smk"
 include: "workflow/rules/preprocessing.smk"
 include: "workflow/rules/networks.smk"
 include: "workflow/rules/training.smk"
+include: "workflow/rules/explanation.smk"
 include: "workflow/rules/evaluation.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
@@ -110,3 +111,4 @@ rule all:
             run=RUNS,
             name=["run.json", "history.csv", "predictions.csv"],
         ),
+        EXPLANATIONS,

@@ -12,6 +12,7 @@ from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.settings import other_sizes_of
 from cxr.training.archive import FILES, check_outputs
+from cxr.training.explanations import NAMES
 
 CONFIG, PROVENANCE, README = "config.json", "provenance.json", "README.md"
 OTHER_SIZES = "other_sizes/"
@@ -44,6 +45,9 @@ def files_of(study: Study, results: Path) -> dict[str, Path]:
             raise InputError(f"{run / 'run.json'} does not exist; run the workflow first.")
         check_outputs(run)
         found |= {f"{place}/{name}": run / name for name in FILES}
+    for place in study.explained_places():
+        explanation = layout.explanation(results, place)
+        found |= {f"{place}/{name}": explanation / name for name in NAMES if (explanation / name).exists()}
     sizes = other_sizes_of(study)
     found |= {f"{OTHER_SIZES}{sizes.name}": sizes} if sizes else {}
     for name in OUTPUTS:

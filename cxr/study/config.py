@@ -146,6 +146,10 @@ class Study:
         """The name of each of ``runs``, as ``cxr.study.layout`` has it."""
         return [place_of(*run) for run in self.runs()]
 
+    def explained_places(self) -> list[str]:
+        """The names of the runs whose networks are explained: all but those of ablations."""
+        return [place_of(*run) for run in self.runs() if run[0] in self.protocols]
+
     def families(self) -> dict[str, dict[str, Any]]:
         """For each family whose experiments are all run, ``published`` of its experiments by id."""
         found: dict[str, dict[str, Any]] = {}

@@ -21,6 +21,11 @@ def array(results: Path, name: str) -> Path:
     return results / "preprocessing" / "arrays" / f"{name}.npy"
 
 
+def lungs(results: Path) -> Path:
+    """Return the masks of the lungs of all images; their facts lie beside them, in ``lungs.json``."""
+    return results / "preprocessing" / "lungs.npz"
+
+
 def split(results: Path, protocol: str) -> Path:
     """Return the table of a protocol's sets."""
     return results / "preprocessing" / protocol / "split.csv"
@@ -49,6 +54,11 @@ def place_of(protocol: str, experiment: str, seed: int) -> str:
 def run(results: Path, place: str) -> Path:
     """Return the folder of a run's history, predictions, checkpoint and ``run.json``."""
     return results / "training" / place
+
+
+def explanation(results: Path, place: str) -> Path:
+    """Return the folder of a run's class activation maps and of ``explanation.json``."""
+    return results / "explanation" / place
 
 
 def metrics(results: Path, place: str) -> Path:

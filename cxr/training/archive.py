@@ -1,7 +1,8 @@
 """Finished runs in one zip file: results that others can build the paper from without training.
 
 An archive holds ``runs/<protocol>/<experiment>/seed-<seed>/`` with ``run.json``, ``history.csv`` and
-``predictions.csv`` of each run, no weights and no images, and ``SHA256SUMS``.
+``predictions.csv`` of each run, ``explanation.json`` and ``maps.npz`` of those that were explained, and ``SHA256SUMS``.
+It holds no images, and no weights but the filters of first convolutions.
 """
 
 import functools
@@ -14,13 +15,14 @@ from typing import Any
 import pandas as pd
 
 from cxr.errors import InputError
-from cxr.files import sha256_of, write_json, written_whole
+from cxr.files import read_json, sha256_of, write_json, written_whole
 from cxr.sealed_zip import read_sealed_zip, sha256_of_bytes, write_sealed_zip
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.differences import first_difference
 from cxr.study.layout import run as run_folder
 from cxr.study.settings import EXECUTION, run_settings
+from cxr.training.explanations import MAPS, NAMES, RECORD, check_explanation, write_not_made
 from cxr.training.tables import write_not_run
 
 TABLES = ("history.csv", "predictions.csv")
@@ -39,23 +41,34 @@ def write_archive(results: list[Path], archive: Path) -> None:
         InputError: there are no runs; a file of a run is missing, or is not the one that ``run.json`` was written for;
             two folders hold the same run.
     """
-    folders: dict[str, Path] = {}
+    holders: dict[str, Path] = {}
     for root in results:
         for record in sorted(root.glob("training/runs/*/*/seed-*/run.json")):
             place = record.parent.relative_to(root / "training").as_posix()
-            if place in folders:
-                raise InputError(f"{root} and {folders[place]} both hold {place}; name one of them.")
-            folders[place] = record.parent
-    if not folders:
+            if place in holders:
+                raise InputError(f"{root} and {holders[place]} both hold {place}; name one of them.")
+            holders[place] = root
+    if not holders:
         raise InputError(f"{', '.join(map(str, results))} hold no finished runs; train some first.")
-    write_sealed_zip(archive, _files_of(folders))
+    write_sealed_zip(archive, _files_of(holders))
 
 
-def _files_of(folders: Mapping[str, Path]) -> Iterator[tuple[str, bytes]]:
-    for place, folder in sorted(folders.items()):
+def _files_of(holders: Mapping[str, Path]) -> Iterator[tuple[str, bytes]]:
+    for place, root in sorted(holders.items()):
+        folder = run_folder(root, place)
         check_outputs(folder)
-        for name in FILES:
-            yield f"{place}/{name}", (folder / name).read_bytes()
+        for path in (*(folder / name for name in FILES), *_explanation_of(root, place)):
+            yield f"{place}/{path.name}", path.read_bytes()
+
+
+def _explanation_of(results: Path, place: str) -> list[Path]:
+    """The files that explain a run, checked; none where it was not explained."""
+    record, maps = (layout.explanation(results, place) / name for name in NAMES)
+    if not record.exists() or read_json(record)["status"] != "done":
+        return []
+    run = read_json(run_folder(results, place) / "run.json")
+    check_explanation(read_json(record), run, maps.read_bytes(), str(record))
+    return [record, maps]
 
 
 def check_outputs(folder: Path) -> None:
@@ -85,7 +98,7 @@ def check_outputs(folder: Path) -> None:
 def unpack_runs(config: dict[str, Any], results: Path, archive: Path) -> None:
     """Unpack the runs that a config takes from an archive into the folders in which training would have written them.
 
-    A run that the archive does not hold is written as not run.
+    A run that the archive does not hold is written as not run, and an explanation that it does not hold as not made.
 
     Args:
         config: as ``workflow/schemas/config.schema.yaml`` describes it; its ``runs`` says which runs are taken.
@@ -96,6 +109,7 @@ def unpack_runs(config: dict[str, Any], results: Path, archive: Path) -> None:
         InputError: as ``unpack_run``.
     """
     study = Study.from_config(config)
+    explained = set(study.explained_places())
     for (protocol, experiment, seed), place in zip(study.runs(), study.run_places(), strict=True):
         if study.is_archived(place):
             folder, settings = run_folder(results, place), run_settings(study, experiment, protocol, seed)
@@ -103,6 +117,8 @@ def unpack_runs(config: dict[str, Any], results: Path, archive: Path) -> None:
             kept = study.config["runs"].get("as_recorded", False)
             if not unpack_run(archive, folder, settings, images, sets, as_recorded=kept):
                 write_not_run(folder, settings, {"reason": f"{archive.name} holds no such run", "available": False})
+            if place in explained:
+                unpack_explanation(archive, folder, layout.explanation(results, place), as_recorded=kept)
 
 
 def unpack_run(
@@ -131,8 +147,7 @@ def unpack_run(
     Raises:
         InputError: the archive is missing or damaged, or the run was made with other settings, images or sets.
     """
-    place = "runs/" + "/".join(folder.parts[-3:])
-    content = read_archive(archive).get(place)
+    place, content = _content(archive, folder)
     if content is None:
         return False
     record = json.loads(content["run.json"])
@@ -152,9 +167,40 @@ def unpack_run(
     for name in TABLES:
         with written_whole(folder / name) as part:
             part.write_bytes(content[name])
-    source = {"source": {"kind": "archive", "archive": archive.name, "sha256": sha256_of(archive)}}
-    write_json(folder / "run.json", record if as_recorded else record | source)
+    write_json(folder / "run.json", record if as_recorded else record | {"source": _source(archive)})
     return True
+
+
+def unpack_explanation(archive: Path, run: Path, explanation: Path, as_recorded: bool = False) -> None:
+    """Unpack the files that explain an unpacked run; if there are none, say so in their place.
+
+    Args:
+        archive: of ``write_archive``.
+        run: the folder of ``unpack_run``.
+        explanation: the folder to write ``explanation.json`` and ``maps.npz`` to.
+        as_recorded: write ``explanation.json`` as the archive has it.
+    """
+    record = read_json(run / "run.json")
+    _, content = _content(archive, run)
+    if content is not None and RECORD in content:
+        with written_whole(explanation / MAPS) as part:
+            part.write_bytes(content[MAPS])
+        source = {} if as_recorded else {"source": _source(archive)}
+        write_json(explanation / RECORD, json.loads(content[RECORD]) | source)
+    elif record["status"] != "done":
+        write_not_made(explanation, record["reason"])
+    else:
+        write_not_made(explanation, f"{archive.name} holds no explanation of this run")
+
+
+def _content(archive: Path, folder: Path) -> tuple[str, dict[str, bytes] | None]:
+    """The name of a run in an archive, by its folder, and its files."""
+    place = "runs/" + "/".join(folder.parts[-3:])
+    return place, read_archive(archive).get(place)
+
+
+def _source(archive: Path) -> dict[str, str]:
+    return {"kind": "archive", "archive": archive.name, "sha256": sha256_of(archive)}
 
 
 @functools.lru_cache(maxsize=4)
@@ -168,7 +214,8 @@ def read_archive(archive: Path) -> dict[str, dict[str, bytes]]:
         if place.startswith("runs/"):
             found.setdefault(place, {})[file] = content
     for place, files in found.items():
-        absent = [name for name in FILES if name not in files]
+        needed = (*FILES, *NAMES) if set(NAMES) & set(files) else FILES
+        absent = [name for name in needed if name not in files]
         if absent:
             raise InputError(f"{archive}: {place} has no {absent[0]}; {again}.")
         outputs = json.loads(files["run.json"]).get("outputs", {})
@@ -176,4 +223,7 @@ def read_archive(archive: Path) -> dict[str, dict[str, bytes]]:
         changed = [name for name in TABLES if outputs.get(name, hashes[name]) != hashes[name]]
         if changed:
             raise InputError(f"{archive}: {place}/{changed[0]} is not the file that the run wrote; {again}.")
+        run, explanation = json.loads(files["run.json"]), json.loads(files.get(RECORD, "{}"))
+        if explanation.get("status") == "done":
+            check_explanation(explanation, run, files[MAPS], f"{archive}: {place}/{RECORD}")
     return found

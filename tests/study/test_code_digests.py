@@ -12,7 +12,18 @@ from cxr.files import REPOSITORY
 from cxr.study.code_digests import check_checkout, code_of, source_files
 
 TORCH_FREE = (
-    *("images", "embed", "manifest", "split", "normalisation", "metrics", "evaluate", "uncertainty", "baselines"),
+    *(
+        "images",
+        "embed",
+        "manifest",
+        "split",
+        "lungs",
+        "normalisation",
+        "metrics",
+        "evaluate",
+        "uncertainty",
+        "baselines",
+    ),
     *("ablations", "claims", "verify", "compare", "figures", "paper"),
     *("crate", "archive", "reproduce", "licences"),
 )

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
@@ -122,6 +123,72 @@ def test_runs_as_recorded_keep_what_their_record_says_of_their_source(trained: P
         runs = {"source": "archive", "file": "runs.zip", "as_recorded": True}
         unpack_runs(CONFIG | {"runs": runs}, unpacking, unpacking.parent / f"recorded{len(changes)}.zip")
         assert (layout.run(unpacking, CUSTOM) / "run.json").read_bytes() == record.read_bytes()
+
+
+def explained(results: Path) -> Path:
+    """Write a small explanation of the finished run, and return its folder."""
+    run, folder = read_json(layout.run(results, CUSTOM) / "run.json"), layout.explanation(results, CUSTOM)
+    folder.mkdir(parents=True)
+    np.savez_compressed(folder / "maps.npz", paths=np.array(["a", "b"]))
+    outputs = {"maps.npz": sha256_of(folder / "maps.npz")}
+    explains = {"predictions.csv": run["outputs"]["predictions.csv"]}
+    write_json(folder / "explanation.json", {"status": "done", "explains": explains, "outputs": outputs})
+    return folder
+
+
+def test_an_archive_without_explanations_says_so_in_their_place(unpacking: Path) -> None:
+    unpack(unpacking)
+    for place, reason in ((CUSTOM, "runs.zip holds no explanation of this run"), (T1, "no weights")):
+        folder = layout.explanation(unpacking, place)
+        assert read_json(folder / "explanation.json") == {"status": "not made", "reason": reason}
+        assert np.load(folder / "maps.npz").files == []
+
+
+def test_an_explanation_is_packed_and_unpacked_with_its_run(trained: Path, unpacking: Path, tmp_path: Path) -> None:
+    folder = explained(trained)
+    write_archive([trained], tmp_path / "runs.zip")
+    unpack(unpacking)
+    after = layout.explanation(unpacking, CUSTOM)
+    assert (after / "maps.npz").read_bytes() == (folder / "maps.npz").read_bytes()
+    record, packed = (read_json(place / "explanation.json") for place in (after, folder))
+    assert record.pop("source")["archive"] == "runs.zip" and record == packed
+
+
+@pytest.mark.parametrize(("key", "name"), [("explains", "predictions.csv"), ("outputs", "maps.npz")])
+def test_an_explanation_of_other_predictions_or_with_other_maps_is_refused(
+    trained: Path, unpacking: Path, tmp_path: Path, key: str, name: str
+) -> None:
+    file = explained(trained) / "explanation.json"
+    write_archive([trained], tmp_path / "runs.zip")
+    foreign = read_json(file)
+    foreign[key][name] = "0" * 64
+    write_json(file, foreign)
+    words = rf"explanation\.json (explains|belongs to) another {name}"
+    with pytest.raises(InputError, match=words):
+        write_archive([trained], tmp_path / "foreign.zip")
+    assert not (tmp_path / "foreign.zip").exists()
+    changed(tmp_path / "runs.zip", f"{CUSTOM}/explanation.json", file.read_bytes(), listed=True)
+    with pytest.raises(InputError, match=words):
+        unpack(unpacking)
+    assert not (unpacking / "training").exists() and not (unpacking / "explanation").exists()
+
+
+def test_maps_without_their_record_are_refused(trained: Path, unpacking: Path, tmp_path: Path) -> None:
+    explained(trained)
+    write_archive([trained], tmp_path / "runs.zip")
+    without(tmp_path / "runs.zip", f"{CUSTOM}/explanation.json")
+    with pytest.raises(InputError, match=f"{CUSTOM} has no explanation.json; restore it"):
+        unpack(unpacking)
+
+
+def without(archive: Path, name: str) -> None:
+    """Write the archive again without a file, which its list does not name either."""
+    with zipfile.ZipFile(archive) as zipped:
+        files = {entry: zipped.read(entry) for entry in zipped.namelist() if entry != name}
+    files[SUMS] = b"".join(line for line in files[SUMS].splitlines(True) if name.encode() not in line)
+    with zipfile.ZipFile(archive, "w") as zipped:
+        for entry, data in files.items():
+            zipped.writestr(entry, data)
 
 
 def changed(archive: Path, name: str, content: bytes | None, listed: bool = False) -> None:

@@ -6,6 +6,16 @@ ARCHIVED = [
     for place in study.run_places()
     if study.is_archived(place)
 ]
+EXPLANATION = f"{RESULTS}/explanation/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
+ARCHIVED_EXPLANATIONS = [
+    f"{RESULTS}/explanation/{place}"
+    for place in study.explained_places()
+    if study.is_archived(place)
+]
+EXPLANATIONS = [
+    f"{RESULTS}/explanation/{place}/explanation.json"
+    for place in study.explained_places()
+]
 ARRAYS = [
     f"{RESULTS}/preprocessing/arrays/{name}.npy" for name in arrays.all_arrays(study)
 ]

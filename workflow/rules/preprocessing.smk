@@ -56,6 +56,31 @@ rule arrays:
         " --arrays {output.arrays} --digests {output.digests} --threads {threads}"
 
 
+# Masks of the lungs, from the images of the first protocol.
+rule lungs:
+    input:
+        manifest=rules.manifest.output.manifest,
+        array=ancient(
+            f"{RESULTS}/preprocessing/arrays/{arrays.array_name(study, 1.0, next(iter(study.protocols)))}.npy"
+        ),
+        digests=f"{RESULTS}/preprocessing/arrays/digests{arrays.array_kind(study, next(iter(study.protocols)))}.json",
+    output:
+        masks=f"{RESULTS}/preprocessing/lungs.npz",
+        facts=f"{RESULTS}/preprocessing/lungs.json",
+    log:
+        f"{RESULTS}/logs/preprocessing/lungs.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/preprocessing/lungs.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("cxr.preprocessing.lungs"),
+    shell:
+        "OMP_NUM_THREADS=1 python -m cxr --log {log} lungs --manifest {input.manifest} --array {input.array}"
+        " --lungs {output.masks} --facts {output.facts}"
+
+
 rule normalisation:
     input:
         manifest=rules.manifest.output.manifest,

@@ -102,6 +102,7 @@ rule crate:
             run=RUNS,
             name=["run.json", "history.csv", "predictions.csv"],
         ),
+        explanations=EXPLANATIONS,
     output:
         directory(f"{RESULTS}/review/crate"),
     log:

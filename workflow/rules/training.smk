@@ -140,6 +140,11 @@ rule unpack_runs:
         predictions=expand("{run}/predictions.csv", run=ARCHIVED),
         history=expand("{run}/history.csv", run=ARCHIVED),
         record=expand("{run}/run.json", run=ARCHIVED),
+        explanations=expand(
+            "{explanation}/{name}",
+            explanation=ARCHIVED_EXPLANATIONS,
+            name=["explanation.json", "maps.npz"],
+        ),
     log:
         f"{RESULTS}/logs/training/unpack_runs.log",
     benchmark:

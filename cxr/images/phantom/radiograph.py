@@ -33,6 +33,30 @@ def draw_radiograph(image: Radiograph, seed: int, scale: float) -> npt.NDArray[n
         seed: of the cohort.
         scale: size relative to the real originals.
     """
+    depth, _, u, v, view = _exposed(image, seed, scale)
+    picture = _film(depth, u, v, view, image.path.startswith("test/"))
+    height, width = depth.shape
+    left, top, right, bottom = (round(f * side) for f, side in zip(PLATE, (width, height) * 2, strict=True))
+    # The weights of this filter are fractions; those of smoother filters are sines.
+    picture.paste(_plate().resize((right - left, bottom - top), Image.Resampling.BILINEAR), (left, top))
+    return np.asarray(picture)
+
+
+def lungs_of(image: Radiograph, seed: int, scale: float) -> npt.NDArray[np.bool_]:
+    """Return where the lungs of a phantom are, shape (H, W), exactly: the ground truth of ``draw_radiograph``.
+
+    Args:
+        image: what is drawn.
+        seed: of the cohort.
+        scale: size relative to the real originals.
+    """
+    _, lung, _, _, _ = _exposed(image, seed, scale)
+    mask: npt.NDArray[np.bool_] = lung > 0.5
+    return mask
+
+
+def _exposed(image: Radiograph, seed: int, scale: float) -> tuple[Plane, Plane, Plane, Plane, np.random.Generator]:
+    """Return optical depth, the lungs (0 to 1), the coordinates on the film, and the random numbers of the exposure."""
     patient = np.random.default_rng((seed, 1, image.patient))
     view = np.random.default_rng((seed, 2, image.view))
     sick, shifted = image.finding != "none", image.path.startswith("test/")
@@ -53,11 +77,7 @@ def draw_radiograph(image: Radiograph, seed: int, scale: float) -> npt.NDArray[n
         severity = min(1.2, extent * lognormal(view, 1, 0.3))
         opacity = interstitial if image.finding == "virus" else (lobar if patient.random() < 0.5 else patchy)
         depth = depth + severity * lung * opacity(x, y, patient)
-    picture = _film(depth, u, v, view, shifted)
-    left, top, right, bottom = (round(f * side) for f, side in zip(PLATE, (width, height) * 2, strict=True))
-    # The weights of this filter are fractions; those of smoother filters are sines.
-    picture.paste(_plate().resize((right - left, bottom - top), Image.Resampling.BILINEAR), (left, top))
-    return np.asarray(picture)
+    return depth, lung, u, v, view
 
 
 def _film(depth: Plane, u: Plane, v: Plane, view: np.random.Generator, shifted: bool) -> Image.Image:
