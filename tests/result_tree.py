@@ -5,13 +5,22 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
+import pandas as pd
 
 from cxr.claims.write import write_claims
+from cxr.evaluation.agreement import write_agreement
+from cxr.evaluation.facts import write_facts
 from cxr.evaluation.run_metrics import write_metrics
 from cxr.evaluation.uncertainty import write_uncertainty
+from cxr.figures.data import read_figure_data
+from cxr.figures.page_images import write_page_images
 from cxr.figures.transforms import draw_transforms
 from cxr.files import write_json
+from cxr.preprocessing.duplicates import write_duplicates
+from cxr.preprocessing.intensity import write_intensity
 from cxr.study import layout
+from cxr.study.arrays import array_of_side
 from cxr.study.config import Study
 from cxr.study.settings import run_settings
 
@@ -47,14 +56,17 @@ def make_study(**changes: Any) -> Study:
 
 
 def write_tree(root: Path, study: Study, synthetic: bool = True) -> None:
-    """Write all that a config makes before the paper."""
+    """Write all that a config makes before the paper, but for its figures."""
     write_cohort(root, synthetic)
+    write_images(root, study)
     for protocol in study.protocols:
         write_preprocessing(root, study, protocol)
         for experiment in study.experiments:
             for seed in study.config["seeds"]:
                 write_run(root, study, experiment, protocol, seed)
     weigh(root, study)
+    data = read_figure_data(study.config, root, PAPER / "published")
+    write_page_images(data, layout.figures(root) / "test_images.json")
 
 
 def write_cohort(root: Path, synthetic: bool) -> None:
@@ -70,9 +82,9 @@ def write_cohort(root: Path, synthetic: bool) -> None:
             "citation": "drawn by cxr" if synthetic else "Kermany et al., 2018",
             "counts": COUNTS,
             "published_counts": PUBLISHED,
-            "etiology": {"bacteria": 500, "virus": 298},
+            "etiology": {"none": 372, "bacteria": 500, "virus": 298, "unknown": 0},
             "modes": {"L": 1120, "RGB": 50},
-            "rgb_by_folder": {"train/PNEUMONIA": 50},
+            "rgb_by_folder": {"train/PNEUMONIA": 50, "test/PNEUMONIA": 0},
             "width": {"min": 80, "median": 131.5, "max": 190},
             "height": {"min": 60, "median": 98, "max": 160},
             "aspect_ratio_by_class": {"NORMAL": 1.21, "PNEUMONIA": 1.43},
@@ -82,6 +94,16 @@ def write_cohort(root: Path, synthetic: bool) -> None:
             "warnings": ["test/NORMAL holds 114 images; the study had 234."],
         },
     )
+
+
+def predicted_images() -> list[tuple[str, str, int]]:
+    """The path, set and label of each image that has predictions."""
+    return [
+        (f"test/{kind}/{name}-{index:03d}.jpeg", name, label)
+        for name, sizes in (("validation", VALIDATION), ("test", TEST))
+        for label, (kind, size) in enumerate(sizes.items())
+        for index in range(size)
+    ]
 
 
 def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
@@ -104,14 +126,81 @@ def write_preprocessing(root: Path, study: Study, protocol: str) -> None:
             "patient_overlap": {"fine": 51, "coarse": 58},
         },
     )
-    images = np.random.default_rng(0).random((3, 64, 64), np.float32)
-    transforms = [f"T{index}" for index in range(5)]
-    examples = layout.preprocessing(root, protocol).with_name("transforms.npz")
-    shifted: dict[str, Any] = {name: np.roll(images, 5 * index, 2) for index, name in enumerate(transforms)}
-    np.savez(examples, **shifted)
+    rng = np.random.default_rng(0)
+    images = smooth_images(10, rng) / (255 * 128)
+    examples = layout.transforms(root, protocol)
+    shifted: dict[str, Any] = {f"T{index}": np.roll(images, 5 * index, 2) for index in range(5)}
+    drawn: dict[str, Any] = {
+        "T1.1.angle": rng.uniform(-20, 20, 10),
+        "T2.1.mirrored": np.ones(10, bool),
+        "T3.1.brightness": rng.uniform(0.7, 1.3, 10),
+        "T3.1.contrast": rng.uniform(0.9, 1.1, 10),
+        "T3.1.brightness_first": rng.random(10) < 0.5,
+        "T4.1.top": rng.integers(0, 17, 10),
+        "T4.1.left": rng.integers(0, 17, 10),
+        "T4.2.mirrored": rng.random(10) < 0.5,
+        "T4.3.angle": rng.uniform(-5, 5, 10),
+    }
+    np.savez(examples, **shifted, **drawn)
     figures = layout.figures(root) / protocol
     figures.mkdir(parents=True, exist_ok=True)
     draw_transforms(examples, figures / "transforms.svg")
+
+
+def smooth_images(count: int, rng: np.random.Generator) -> npt.NDArray[np.int16]:
+    """Return images of a few waves each, shape (count, 64, 64), in 1/128 grey levels; no two are alike."""
+    steps = np.linspace(0, 2 * np.pi, 64)
+    waves = np.cos(np.arange(1, 7)[:, None] * steps + rng.uniform(0, 6, (count, 6, 1)))
+    pictures = np.einsum("nij,niw,nwk->njk", waves, rng.normal(0, 1, (count, 6, 6)), waves)
+    low, high = pictures.min((1, 2), keepdims=True), pictures.max((1, 2), keepdims=True)
+    stored: npt.NDArray[np.int16] = ((pictures - low) / (high - low) * 255 * 128).astype(np.int16)
+    return stored
+
+
+def write_images(root: Path, study: Study) -> None:
+    """Write the manifest of some training images and of all with predictions, their array, and what is made of them."""
+    rows = [
+        (f"{split}/{kind}/{split}-{number:03d}.jpeg", kind, split, number, set_name)
+        for split, count, set_name in (("train", 40, "train"), ("val", 4, ""))
+        for kind in ("NORMAL", "PNEUMONIA")
+        for number in range(count)
+    ]
+    rows += [
+        (path, ("NORMAL", "PNEUMONIA")[label], "test", number, set_name)
+        for number, (path, set_name, label) in enumerate(predicted_images())
+    ]
+    table = pd.DataFrame(rows, columns=["path", "class", "official_split", "number", "set"])
+    viral = np.where(table["number"] % 2, "virus", "bacteria")
+    patient = table["official_split"] + table["class"] + (table["number"] // 2).astype(str)
+    rng = np.random.default_rng(1)
+    images = smooth_images(len(table), rng)
+    digests = table["path"].to_list()
+    # Two identical files, and two that are nearly the same.
+    digests[1], images[1], images[3] = digests[0], images[0], images[2] * 0.9
+    manifest = table.assign(
+        etiology=np.where(table["class"] == "NORMAL", "none", viral),
+        patient_coarse=patient,
+        patient_fine=patient,
+        width=rng.integers(80, 190, len(table)),
+        height=rng.integers(60, 160, len(table)),
+        mode="L",
+        sha256=digests,
+    ).drop(columns=["number", "set"])
+    layout.manifest(root).parent.mkdir(parents=True, exist_ok=True)
+    manifest.to_csv(layout.manifest(root), index=False)
+    used = table[table["set"] != ""].assign(label=(table["class"] == "PNEUMONIA").astype(int))
+    for protocol in study.protocols:
+        split = layout.split(root, protocol)
+        split.parent.mkdir(parents=True, exist_ok=True)
+        used[["path", "set", "label"]].to_csv(split, index=False)
+    array = layout.array(root, array_of_side(study, None))
+    array.parent.mkdir(parents=True, exist_ok=True)
+    np.save(array, images)
+    write_duplicates(dict(study.config), root, layout.duplicates(root))
+    write_intensity(dict(study.config), root, layout.intensity(root))
+    layout.first_batch(root).parent.mkdir(parents=True, exist_ok=True)
+    inputs = images[:10, None] / (255 * 128) * 4 - 2
+    np.savez(layout.first_batch(root), inputs=inputs, labels=np.arange(10) % 2, black=-2.0, white=2.0)
 
 
 def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: int) -> None:
@@ -171,8 +260,11 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
 
 
 def weigh(root: Path, study: Study) -> None:
-    """Make again what follows from all runs: uncertainty and verdicts; and a baseline that is always the same."""
+    """Make agreement, uncertainty and verdicts again from all runs, and a baseline that is always the same."""
+    if not layout.manifest(root).exists():
+        write_images(root, study)
     config = dict(study.config)
+    write_agreement(config, root, layout.evaluation(root, "agreement.json"))
     write_uncertainty(config, root, layout.evaluation(root, "uncertainty.json"), resamples=200)
     write_claims(config, root, layout.claims(root))
     score = {"n": 160, "accuracy": 0.625, "auroc": 0.5}
@@ -190,6 +282,8 @@ def weigh(root: Path, study: Study) -> None:
             },
         },
     )
+
+    write_facts(root, PAPER / "published" / "results.json", layout.evaluation(root, "facts.json"))
 
 
 def write_pictures(root: Path, names: list[str]) -> None:

@@ -2,16 +2,21 @@
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from cxr.errors import InputError
+from cxr.evaluation.agreement import read_test_predictions
+from cxr.figures.image_data import ImageData, read_image_data
 from cxr.figures.sources import signs_of
+from cxr.figures.xrays import XRays, find_xrays
 from cxr.files import read_json
+from cxr.images.cohort import may_show_images
 from cxr.study import layout
 from cxr.study.config import PAPER, Study
 from cxr.study.published import printed_row
@@ -73,6 +78,12 @@ class FigureData:
         networks: ``paper/networks.yaml``.
         synthetic: what figures say of the data, if they are synthetic.
         notes: by sign, what figures say of the experiments that bear it.
+        images: what figures of the images themselves are drawn from, None where there are none.
+        agreement: what ``agreement.json`` holds of the first protocol, nothing if it is not there.
+        predictions: for the test images, by experiment, as ``cxr.evaluation.agreement.read_test_predictions`` returns
+            them, of the runs that ``agreement`` is about.
+        may_show_images: whether figures may show images; those of patients of one's own stay private.
+        xrays: the images, or None where they may not be shown or are not there.
     """
 
     protocols: Mapping[str, str]
@@ -88,6 +99,11 @@ class FigureData:
     networks: Mapping[str, Any]
     synthetic: tuple[str, ...]
     notes: Mapping[str, str]
+    images: ImageData | None = None
+    agreement: Mapping[str, Any] = field(default_factory=dict)
+    predictions: Mapping[str, pd.DataFrame] = field(default_factory=dict)
+    may_show_images: bool = False
+    xrays: XRays | None = None
 
     def title(self, experiment: str) -> str:
         """The title of an experiment."""
@@ -137,7 +153,10 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
     words = read_yaml(PAPER / "words.yaml")
     outcomes = {name: _signed(outcome, outcomes.values(), words["marks"]) for name, outcome in outcomes.items()}
     claims = read_json(layout.claims(results))["claims"]
-    synthetic = read_json(layout.cohort(results))["synthetic"]
+    cohort = read_json(layout.cohort(results))
+    agreement = layout.evaluation(results, "agreement.json")
+    agreed = read_json(agreement)["protocols"][first] if agreement.exists() else {}
+    may_show = may_show_images(config, cohort, printed["dataset"])
     return FigureData(
         protocols={name: content["title"] for name, content in study.protocols.items()},
         outcomes=outcomes,
@@ -150,12 +169,17 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
         verdicts=_verdicts(claims, words["verdicts"]),
         ablations=tuple(read_json(ablations)["rows"]) if ablations.exists() else (),
         networks=networks,
-        synthetic=(words["synthetic_mark"],) if synthetic else (),
+        synthetic=(words["synthetic_mark"],) if cohort["synthetic"] else (),
         notes={
             mark["sign"]: mark["short"]
             for mark in words["marks"].values()
             if any(mark["sign"] in outcome.signs for outcome in outcomes.values())
         },
+        images=read_image_data(study, results),
+        agreement=agreed,
+        predictions=read_test_predictions(results, first, agreed.get("seeds", {})) if agreed else {},
+        may_show_images=may_show,
+        xrays=find_xrays(study, results, first) if may_show and agreed else None,
     )
 
 

@@ -4,6 +4,7 @@ The same input gives the same bytes. Layouts are in inches, fixed and not comput
 fits always.
 """
 
+import base64
 import io
 import math
 import re
@@ -16,8 +17,9 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from PIL import Image
 
-from cxr.figures.palette import GREY, INK, VERMILLION
+from cxr.figures.palette import BLUE, GREY, INK, VERMILLION
 from cxr.files import written_whole
 
 # The width of the text block, and the height above every drawing that is left for its notes, in inches.
@@ -25,6 +27,11 @@ FULL, TOP_MARGIN = 6.3, 0.3
 SMALL, TINY = 7.5, 6.5
 # The paper's own font is STIX, by which the letters are placed; an SVG that is opened by itself takes what there is.
 FONTS = "Paper, STIXGeneral, serif"
+# The lines of NORMAL and of PNEUMONIA.
+CLASS_LINES: tuple[dict[str, Any], ...] = (
+    {"color": BLUE, "linewidth": 1},
+    {"color": VERMILLION, "linewidth": 1, "linestyle": (0, (3, 1))},
+)
 # Inches that a letter takes on average for each point of its size.
 LETTER = 0.0066
 
@@ -85,7 +92,10 @@ def write_svg(figure: Figure, path: Path, notes: Sequence[str] = ()) -> None:
 
 
 def lean(drawing: str) -> str:
-    """Shorten an SVG of matplotlib's, which gives coordinates to a millionth of a point; name the fonts of its text."""
+    """Shorten an SVG of matplotlib's, which gives coordinates to a millionth of a point; name the fonts of its text.
+
+    Pictures without colours are stored with one channel instead of four.
+    """
 
     def shorter(match: re.Match[str]) -> str:
         numbers = re.sub(r"-?\d+\.\d{3,}", lambda number: f"{round(float(number[0]), 2) + 0.0:g}", match[0])
@@ -93,7 +103,19 @@ def lean(drawing: str) -> str:
 
     drawing = re.sub(r' transform="rotate\(-0 [^"]*"', "", drawing).replace("'STIXGeneral'", FONTS)
     drawing = re.sub(r'(?<= d=")[^"]*|(?<=translate\()[^)]*|(?<=rotate\()[^)]*|(?<= [xy]=")[^"]*', shorter, drawing)
+    drawing = re.sub(r"(?<=data:image/png;base64,)[^\"]*", _grey_png, drawing)
     return re.sub(r"\n +", "\n", drawing)
+
+
+def _grey_png(match: re.Match[str]) -> str:
+    """Return a PNG, in base64, as a grey one if it has neither colours nor transparent pixels."""
+    picture = Image.open(io.BytesIO(base64.b64decode(match[0]))).convert("RGBA")
+    red, green, blue, alpha = (channel.tobytes() for channel in picture.split())
+    if not (red == green == blue and set(alpha) == {255}):
+        return match[0]
+    buffer = io.BytesIO()
+    picture.getchannel("R").save(buffer, "PNG", optimize=True)
+    return base64.b64encode(buffer.getvalue()).decode()
 
 
 def top_note(figure: Figure, words: str, side: str = "left", colour: str = INK) -> None:
@@ -108,6 +130,12 @@ def axes_at(figure: Figure, left: float, top: float, width: float, height: float
     """Add axes; ``left`` and ``top`` are the distances in inches of its upper left corner from the figure's."""
     full, tall = figure.get_size_inches()
     return figure.add_axes((left / full, 1 - (top + height) / tall, width / full, height / tall))
+
+
+def legend_above(axes: Axes) -> None:
+    """Explain the lines of axes above their right end, on the height of a title that stands left."""
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1.02), "borderaxespad": 0, "borderpad": 0}
+    axes.legend(frameon=False, fontsize=SMALL, ncols=2, columnspacing=1, handlelength=1.5, handletextpad=0.5, **place)
 
 
 def bare_axes(figure: Figure, height: float) -> Axes:

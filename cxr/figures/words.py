@@ -10,6 +10,13 @@ def fraction(value: float, digits: int = 3, sign: bool = False) -> str:
     return ("" if zero else "\N{MINUS SIGN}" if value < 0 else "+" if sign else "") + text
 
 
+def three_digits(value: float) -> str:
+    """A probability or a loss with three digits, which is 0 or 1 only where it is exactly that."""
+    if 0 < value < 0.0005:
+        return "< 0.001"
+    return "> 0.999" if 0.9995 <= value < 1 else fraction(value)
+
+
 def joined(names: Sequence[str], limit: int = 4) -> str:
     """``a``, ``a and b``, ``a, b and c``; after ``limit`` names, ``and 5 more``."""
     shown = list(names[:limit])

@@ -24,6 +24,8 @@ from cxr.paper.bibliography import Bibliography
 from cxr.paper.conclusions import untested_reasons
 from cxr.paper.findings import FIGURE_COLUMNS, digits_of, mean, read_findings, spans, total
 from cxr.paper.fonts import font_faces
+from cxr.paper.image_findings import read_image_findings
+from cxr.paper.image_grid import read_image_grid
 from cxr.paper.markdown import in_one_block, markdown, with_headers
 from cxr.paper.outline import Outline
 from cxr.paper.styles import style_sheets
@@ -75,15 +77,18 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
         "spans": spans,
         "untested_reasons": untested_reasons,
     }
+    environment.tests["whole"] = lambda quantity: isinstance(quantity.value, int)
     environment.tests["mapping_node"] = lambda value: isinstance(value, Node)
     environment.globals |= (
         vars(found)
         | vars(findings)
+        | vars(read_image_findings(results))
         | {
             "front": front,
             "words": words,
             "findings": findings,
             "figure_columns": FIGURE_COLUMNS,
+            "grid": read_image_grid(layout.figures(results) / "test_images.json"),
             "cite": references.cite,
             "ref": outline.reference,
             "item": outline.item,

@@ -15,6 +15,8 @@ def write_pdf(page: str, pdf: Path) -> None:
     Nothing can hover over paper: numbers lose their traces, which would take a quarter of the time.
     """
     page = re.sub(r'<(a|span) class="number"[^>]*>([^<]*)</\1>', r"\2", page)
+    # Figures of the supplement show a choice of these images.
+    page = re.sub(r'<ul class="image-grid".*?</ul>', "", page, flags=re.DOTALL)
     # Where the words before an element fit on a line but for the space after them, WeasyPrint 70 breaks the line at its
     # first word; a space on its own may hang over the edge.
     page = re.sub(r"(?<=[^\s>]) (?=<(?:a|b|code|em|i|span|strong)\b)", "<span> </span>", page)

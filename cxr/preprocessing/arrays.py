@@ -88,6 +88,11 @@ def read_rows(array: npt.NDArray[np.int16], rows: npt.NDArray[np.integer[Any]]) 
     return copy
 
 
+def grey_levels(images: npt.NDArray[np.int16]) -> npt.NDArray[np.uint8]:
+    """Return images of an array, of any shape, in whole grey levels, 0 to 255."""
+    return ((images + LEVEL // 2) // LEVEL).astype(np.uint8)
+
+
 def parse_name(path: Path) -> tuple[int, bool, str]:
     """Return size, anti-aliasing and grey conversion of an array by its file name, such as ``224px-antialias.npy``."""
     match = re.fullmatch(r"(\d+)px(-antialias)?(-average)?", path.stem)

@@ -8,8 +8,7 @@ The meaning of each step is torchvision's on tensors (RandomRotation with neares
 RandomHorizontalFlip, RandomCrop, ColorJitter), which the tests hold it against.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,22 +17,31 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from cxr.files import written_whole
-from cxr.preprocessing.arrays import LEVEL, open_array, read_rows
-from cxr.study import layout
-from cxr.study.steps import DRAWS, Steps, draws_of, resize_of
+from cxr.preprocessing.arrays import LEVEL, read_rows
+from cxr.study.steps import DRAWS, Steps, resize_of
 
 # Images as the arrays hold them: a mapped file, or a tensor that is kept on the GPU.
 Stored = npt.NDArray[np.int16] | Tensor
 
 
+def mirrored(uniforms: Tensor, probability: float) -> Tensor:
+    """Return which images are mirrored: those whose uniform number is below ``probability``."""
+    return uniforms[:, 0] < probability
+
+
 def mirror(images: Tensor, uniforms: Tensor, probability: float) -> Tensor:
-    """Mirror left to right those images whose uniform number is below ``probability``."""
-    return torch.where((uniforms[:, 0] < probability)[:, None, None, None], images.flip(-1), images)
+    """Mirror left to right the images that ``mirrored`` chooses."""
+    return torch.where(mirrored(uniforms, probability)[:, None, None, None], images.flip(-1), images)
+
+
+def angles(uniforms: Tensor, degrees: Sequence[float]) -> Tensor:
+    """Return the angle of each image's rotation, counter-clockwise, between ``degrees[0]`` and ``degrees[1]``."""
+    low, high = degrees
+    return low + (high - low) * uniforms[:, 0]
 
 
 def rotate(images: Tensor, uniforms: Tensor, degrees: Sequence[float], aspects: Tensor | None = None) -> Tensor:
-    """Rotate counter-clockwise by an angle between ``degrees[0]`` and ``degrees[1]``; nearest neighbour, 0 outside.
+    """Rotate counter-clockwise by ``angles``; nearest neighbour, 0 outside.
 
     Args:
         images: shape (B, 1, H, W).
@@ -42,8 +50,7 @@ def rotate(images: Tensor, uniforms: Tensor, degrees: Sequence[float], aspects: 
         aspects: shape (B,), width / height of the originals, where images are square because they were resized. The
             rotation is then the one that the original would undergo before the resize: a shear in the square.
     """
-    low, high = degrees
-    angle = torch.deg2rad(low + (high - low) * uniforms[:, 0])
+    angle = torch.deg2rad(angles(uniforms, degrees))
     height, width = images.shape[-2:]
     # Output pixel centres about the image's centre, in pixels; the inverse rotation says where each comes from.
     x = torch.arange(width, device=images.device, dtype=torch.float32) - (width - 1) / 2
@@ -56,25 +63,37 @@ def rotate(images: Tensor, uniforms: Tensor, degrees: Sequence[float], aspects: 
     return torch.nn.functional.grid_sample(images, grid, mode="nearest", padding_mode="zeros", align_corners=False)
 
 
-def crop(images: Tensor, uniforms: Tensor, size: int) -> Tensor:
-    """Cut a window of ``size`` x ``size`` pixels, its corner drawn evenly from all places where it fits."""
-    height, width = images.shape[-2:]
+def corners(uniforms: Tensor, height: int, width: int, size: int) -> tuple[Tensor, Tensor]:
+    """Return top and left of each image's window of ``size`` x ``size`` pixels, drawn evenly from all that fit."""
     top = (uniforms[:, 0] * (height - size + 1)).long().clamp(max=height - size)
     left = (uniforms[:, 1] * (width - size + 1)).long().clamp(max=width - size)
+    return top, left
+
+
+def crop(images: Tensor, uniforms: Tensor, size: int) -> Tensor:
+    """Cut from each image the window of ``size`` x ``size`` pixels at its ``corners``."""
+    height, width = images.shape[-2:]
+    top, left = corners(uniforms, height, width, size)
     window = torch.arange(size, device=images.device)
     image = torch.arange(len(images), device=images.device)
     rows, columns = top[:, None] + window, left[:, None] + window
     return images[image[:, None, None], 0, rows[:, :, None], columns[:, None, :]][:, None]
 
 
+def factors(uniforms: Tensor, widths: Mapping[str, float]) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the factors of brightness and of contrast, 1 - w to 1 + w, and where brightness comes first."""
+    brightness = 1 + widths["brightness"] * (2 * uniforms[:, 0] - 1)
+    contrast = 1 + widths["contrast"] * (2 * uniforms[:, 1] - 1)
+    return brightness, contrast, uniforms[:, 2] < 0.5
+
+
 def jitter(images: Tensor, uniforms: Tensor, widths: Mapping[str, float]) -> Tensor:
-    """Change brightness and contrast by factors of 1 - w to 1 + w, in random order.
+    """Change brightness and contrast by ``factors``, in their order.
 
     Each clamps to 0..1 as it is applied, although the study's pixels reach 1.13. Saturation, which the study names
     too, has no effect on one channel.
     """
-    brightness = 1 + widths["brightness"] * (2 * uniforms[:, 0] - 1)
-    contrast = 1 + widths["contrast"] * (2 * uniforms[:, 1] - 1)
+    brightness, contrast, first = factors(uniforms, widths)
 
     def brighter(batch: Tensor) -> Tensor:
         return (batch * brightness[:, None, None, None]).clamp(0, 1)
@@ -83,11 +102,19 @@ def jitter(images: Tensor, uniforms: Tensor, widths: Mapping[str, float]) -> Ten
         mean = batch.mean(dim=(1, 2, 3), keepdim=True)
         return (mean + contrast[:, None, None, None] * (batch - mean)).clamp(0, 1)
 
-    brightness_first = (uniforms[:, 2] < 0.5)[:, None, None, None]
-    return torch.where(brightness_first, contrasted(brighter(images)), brighter(contrasted(images)))
+    return torch.where(first[:, None, None, None], contrasted(brighter(images)), brighter(contrasted(images)))
 
 
 STEPS: dict[str, Callable[..., Tensor]] = {"rotate": rotate, "mirror": mirror, "jitter": jitter}
+
+
+def _draws(steps: Steps, uniforms: Tensor) -> Iterator[tuple[str, Any, Tensor]]:
+    """Yield the name and the value of each step, and its columns of the uniform numbers."""
+    column = 0
+    for step in steps:
+        ((name, value),) = step.items()
+        yield name, value, uniforms[:, column : column + DRAWS[name]]
+        column += DRAWS[name]
 
 
 def apply_steps(images: Tensor, uniforms: Tensor, steps: Steps, image_size: int, aspects: Tensor) -> Tensor:
@@ -103,12 +130,8 @@ def apply_steps(images: Tensor, uniforms: Tensor, steps: Steps, image_size: int,
     Returns:
         Shape (B, 1, image_size, image_size) for the study's transforms, not normalised.
     """
-    column = 0
     resize_follows = True
-    for step in steps:
-        ((name, value),) = step.items()
-        mine = uniforms[:, column : column + DRAWS[name]]
-        column += DRAWS[name]
+    for name, value, mine in _draws(steps, uniforms):
         if name == "resize":
             resize_follows = False
         elif name == "crop":
@@ -118,6 +141,38 @@ def apply_steps(images: Tensor, uniforms: Tensor, steps: Steps, image_size: int,
         else:
             images = STEPS[name](images, mine, value)
     return images
+
+
+def parameters_of_steps(uniforms: Tensor, steps: Steps, image_size: int) -> list[dict[str, Tensor]]:
+    """Return what ``apply_steps`` does to each image under the same uniform numbers.
+
+    Args:
+        uniforms: shape (B, draws_of(steps)).
+        steps: of ``paper/experiments.yaml``.
+        image_size: what the resize and crops are multiples of, in pixels.
+
+    Returns:
+        For each step tensors of shape (B,) by name, in the order in which they take effect: ``angle`` (degrees,
+        counter-clockwise) of a rotation; ``mirrored``; ``top`` and ``left`` (pixels) of a crop; ``brightness`` and
+        ``contrast`` (factors) and ``brightness_first`` of a jitter; none of a resize.
+    """
+    found: list[dict[str, Tensor]] = []
+    side = round(resize_of(steps) * image_size)
+    for name, value, mine in _draws(steps, uniforms):
+        if name == "rotate":
+            found.append({"angle": angles(mine, value)})
+        elif name == "mirror":
+            found.append({"mirrored": mirrored(mine, value)})
+        elif name == "crop":
+            size = round(value * image_size)
+            found.append(dict(zip(("top", "left"), corners(mine, side, side, size), strict=True)))
+            side = size
+        elif name == "jitter":
+            names = ("brightness", "contrast", "brightness_first")
+            found.append(dict(zip(names, factors(mine, value), strict=True)))
+        else:
+            found.append({})
+    return found
 
 
 def load_images(array: Stored, rows: npt.NDArray[np.integer[Any]], divisor: float, device: torch.device) -> Tensor:
@@ -133,31 +188,3 @@ def load_images(array: Stored, rows: npt.NDArray[np.integer[Any]], divisor: floa
 def aspect_ratios(manifest: pd.DataFrame) -> npt.NDArray[np.float32]:
     """Return width / height of every image of a manifest."""
     return (manifest["width"] / manifest["height"]).to_numpy(np.float32)
-
-
-def write_examples(manifest: Path, results: Path, settings: dict[str, Any]) -> None:
-    """Write ``preprocessing/<protocol>/transforms.npz``: three training images under each transform, 0 (black) to 1.
-
-    Args:
-        manifest: ``manifest.csv``.
-        results: ``results/<config name>``, with ``preprocessing/<protocol>/split.csv`` and the ``arrays``.
-        settings: by protocol: ``transforms`` (steps by name; each gives an array of shape (3, H, W)), ``arrays`` (names
-            of those of the sizes that the transforms start from), ``image_size`` and ``seed``.
-    """
-    cohort = pd.read_csv(manifest)
-    row_of = pd.Series(range(len(cohort)), index=cohort["path"])
-    for protocol, chosen in settings.items():
-        train = pd.read_csv(layout.split(results, protocol)).query("set == 'train'")["path"]
-        rows = row_of[train.iloc[[0, len(train) // 2, len(train) - 1]]].to_numpy()
-        arrays = (open_array(layout.array(results, name)) for name in chosen["arrays"])
-        by_size = {array.shape[-1]: array for array in arrays}
-        aspects = torch.from_numpy(aspect_ratios(cohort)[rows])
-        generator = torch.Generator().manual_seed(chosen["seed"])
-        shown: dict[str, Any] = {}
-        for name, steps in chosen["transforms"].items():
-            array = by_size[round(resize_of(steps) * chosen["image_size"])]
-            images = load_images(array, rows, 255, torch.device("cpu"))
-            uniforms = torch.rand(len(rows), draws_of(steps), generator=generator)
-            shown[name] = apply_steps(images, uniforms, steps, chosen["image_size"], aspects)[:, 0].numpy()
-        with written_whole(layout.preprocessing(results, protocol).with_name("transforms.npz")) as part:
-            np.savez_compressed(part, **shown)

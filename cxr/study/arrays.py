@@ -15,6 +15,15 @@ def array_kind(study: Study, protocol: str) -> str:
     return ("-antialias" if rules["resize_antialias"] else "") + ("-average" if rules["grey"] == "average" else "")
 
 
+def array_of_side(study: Study, side: int | None) -> str:
+    """The name of the first protocol's array of ``side`` px, or of that at image_size where there is none.
+
+    Given the side that all image files have, it is the array in which they are as they were.
+    """
+    size = side if side in array_sizes(study) else study.config["image_size"]
+    return f"{size}px{array_kind(study, next(iter(study.protocols)))}"
+
+
 def arrays_of(study: Study, experiment: str, protocol: str) -> list[str]:
     """The names of the arrays that a run reads: one for each size that its transforms start from."""
     used = [*study.spec(experiment, protocol)["training_set"], study.catalogue["evaluation_transform"]]

@@ -36,6 +36,21 @@ def preprocessing(results: Path, protocol: str) -> Path:
     return results / "preprocessing" / protocol / "preprocessing.json"
 
 
+def transforms(results: Path, protocol: str) -> Path:
+    """Return training images under each transform of a protocol, for the figures."""
+    return results / "preprocessing" / protocol / "transforms.npz"
+
+
+def duplicates(results: Path) -> Path:
+    """Return the identical and nearly identical images."""
+    return results / "preprocessing" / "duplicates.json"
+
+
+def intensity(results: Path) -> Path:
+    """Return how bright the images are, by class and official split."""
+    return results / "preprocessing" / "intensity.json"
+
+
 def weights(results: Path, backbone: str) -> Path:
     """Return the pretrained weights of a backbone; their facts lie beside them."""
     return results / "networks" / f"{backbone}.pt"
@@ -44,6 +59,11 @@ def weights(results: Path, backbone: str) -> Path:
 def features(results: Path, protocol: str, backbone: str) -> Path:
     """Return the features of a protocol's images under a pretrained backbone."""
     return results / "training" / "features" / protocol / f"{backbone}.npz"
+
+
+def first_batch(results: Path) -> Path:
+    """Return the first batch of the first experiment's training, for the figures."""
+    return results / "training" / "first_batch.npz"
 
 
 def place_of(protocol: str, experiment: str, seed: int) -> str:

@@ -10,9 +10,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
-from result_tree import PAPER, make_study, write_cohort, write_preprocessing, write_run
+from matplotlib.text import Text
+from result_tree import PAPER, make_study, write_cohort, write_images, write_preprocessing, write_run
 
 from cxr.errors import InputError
+from cxr.evaluation.agreement import write_agreement
 from cxr.evaluation.uncertainty import write_uncertainty
 from cxr.figures.ablations import draw_ablations
 from cxr.figures.calibration import draw_calibration
@@ -118,7 +120,7 @@ def words(figure: Figure) -> list[str]:
 
 
 def is_text(artist) -> bool:
-    return hasattr(artist, "get_text") and artist.get_visible() and bool(artist.get_text().strip())
+    return isinstance(artist, Text) and artist.get_visible() and bool(artist.get_text().strip())
 
 
 # -- Findings ----------------------------------------------------------------------------------------------------
@@ -382,6 +384,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root, study = tmp_path_factory.mktemp("whole"), make_study(experiments="all", seeds=[42, 43])
     write_cohort(root, True)
     write_preprocessing(root, study, "published")
+    write_images(root, study)
     for experiment in study.experiments:
         for seed in study.config["seeds"]:
             write_run(root, study, experiment, "published", seed)
@@ -389,6 +392,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 record = layout.run(root, layout.place_of("published", experiment, seed)) / "run.json"
                 write_json(record, {"status": "not run", "reason": "no weights: the config names none"})
     write_uncertainty(dict(study.config), root, layout.evaluation(root, "uncertainty.json"), resamples=60)
+    write_agreement(dict(study.config), root, layout.evaluation(root, "agreement.json"))
     verdicts = itertools.cycle(VERDICTS)
     claims = [
         {"id": claim["id"], "notebook": claim.get("notebook"), "protocols": {"published": {"verdict": next(verdicts)}}}
@@ -433,9 +437,11 @@ def test_every_figure_is_drawn_says_what_its_data_are_and_is_the_same_twice(whol
 def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
     root = tmp_path / "results"
     (root / "evaluation").mkdir(parents=True)
-    for name in ("evaluation/uncertainty.json", "evaluation/runs", "claims", "preprocessing"):
-        (root / name).symlink_to(whole / name)
     write_cohort(root, False)
+    for name in ("evaluation/uncertainty.json", "evaluation/runs", "claims", "preprocessing", "images/manifest.csv"):
+        (root / name).symlink_to(whole / name)
+    (root / "training").mkdir()
+    layout.first_batch(root).symlink_to(layout.first_batch(whole))
     for run in (whole / "training/runs/published").glob("*/*"):
         copy = root / run.relative_to(whole)
         copy.mkdir(parents=True)
@@ -446,18 +452,24 @@ def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
                 (copy / file.name).symlink_to(file)
     index = draw_all(root, tmp_path / "figures", experiments=["custom", "resnet18-III"])
     assert "ablations.svg" not in index
-    for file in (tmp_path / "figures" / "paper").glob("*.svg"):
-        assert STAND_IN in file.read_text() and SYNTHETIC not in file.read_text()
+    for name, row in read_figures(PAPER / "figures.yaml").items():
+        if f"{name}.svg" in index:
+            drawing = (tmp_path / "figures" / "paper" / f"{name}.svg").read_text()
+            assert SYNTHETIC not in drawing
+            assert (STAND_IN in drawing) == ("shows" not in row), "weights have no part in figures of the images"
     assert f">{MARKS['stand_in']} {STAND_IN}<" in (tmp_path / "figures/paper/roc.svg").read_text()
     assert STAND_IN not in (tmp_path / "figures/published/transforms.svg").read_text(), "weights have no part in it"
 
 
 def test_figures_of_what_is_not_in_the_config_go(whole, figures, tmp_path):
     own = Path(shutil.copytree(figures, tmp_path / "own"))
-    index = draw_all(whole, own, experiments=["custom"], seeds=[42])
+    root, changes = Path(shutil.copytree(whole, tmp_path / "results")), {"experiments": ["custom"], "seeds": [42]}
+    write_agreement(dict(make_study(**changes).config), root, layout.evaluation(root, "agreement.json"))
+    index = draw_all(root, own, **changes)
     assert set(index) == {path.name for path in (own / "paper").glob("*.svg")}
     assert not [name for name in index if name.startswith(("curves", "hidden", "strategies"))]
-    assert {"confusion-matrices.svg", "roc.svg"} <= set(index)
+    assert {"confusion-matrices.svg", "roc.svg", "right-and-wrong-custom.svg", "certain-mistakes.svg"} <= set(index)
+    assert not {"kappa.svg", "shared-errors.svg", "right-and-wrong-best.svg"} & set(index), "there is one network"
 
 
 def test_no_words_touch_each_other_or_leave_the_figure(whole):

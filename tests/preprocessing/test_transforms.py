@@ -7,8 +7,9 @@ import torch
 from torchvision.transforms.v2 import InterpolationMode
 from torchvision.transforms.v2 import functional as tv
 
-from cxr.preprocessing.transforms import apply_steps, crop, draws_of, jitter, mirror, rotate
+from cxr.preprocessing.transforms import apply_steps, crop, jitter, mirror, parameters_of_steps, rotate
 from cxr.study.config import PAPER, read_experiments
+from cxr.study.steps import draws_of
 
 GENERATOR = torch.Generator().manual_seed(3)
 CATALOGUE = read_experiments(PAPER / "experiments.yaml")
@@ -98,13 +99,42 @@ def test_each_image_has_its_own_draw_whatever_the_batch(name: str) -> None:
     )
 
 
+def test_parameters_are_those_that_were_applied(images: torch.Tensor) -> None:
+    """torchvision, told the parameters, makes the same of each image."""
+    square = images[:, :, :, :56].contiguous()
+    steps = [
+        {"resize": 1.0},
+        {"crop": 48 / 56},
+        {"mirror": 0.5},
+        {"jitter": {"brightness": 0.3, "contrast": 0.1}},
+        {"rotate": [-5, 5]},
+    ]
+    uniforms = torch.rand(16, draws_of(steps), generator=GENERATOR)
+    ours = apply_steps(square, uniforms, steps, 56, torch.ones(16))
+    none, corner, side, factors, turn = parameters_of_steps(uniforms, steps, 56)
+    assert none == {} and 0 < side["mirrored"].sum() < 16 and 0 < factors["brightness_first"].sum() < 16
+    for index, (image, made) in enumerate(zip(square, ours, strict=True)):
+        expected = tv.crop(image, int(corner["top"][index]), int(corner["left"][index]), 48, 48)
+        if side["mirrored"][index]:
+            expected = tv.horizontal_flip(expected)
+        changes = [
+            lambda image, by=float(factors["brightness"][index]): tv.adjust_brightness(image, by),
+            lambda image, by=float(factors["contrast"][index]): tv.adjust_contrast(image, by),
+        ]
+        for change in changes if factors["brightness_first"][index] else changes[::-1]:
+            expected = change(expected)
+        turned = tv.rotate(expected, float(turn["angle"][index]), InterpolationMode.NEAREST, fill=[0.0])
+        # As above: nearest neighbours may fall either way.
+        assert (~torch.isclose(made, turned, atol=1e-5)).double().mean() < 0.01
+
+
 def test_examples_hold_every_transform(make_cohort, tmp_path: Path) -> None:
     import numpy as np
     import pandas as pd
 
     from cxr.preprocessing.arrays import write_arrays
+    from cxr.preprocessing.examples import write_examples
     from cxr.preprocessing.split import write_split
-    from cxr.preprocessing.transforms import write_examples
     from cxr.study.config import read_protocol
 
     manifest, cohort = make_cohort()
@@ -115,9 +145,16 @@ def test_examples_hold_every_transform(make_cohort, tmp_path: Path) -> None:
     settings = {"transforms": transforms, "arrays": ["32px", "40px"], "image_size": 32, "seed": 42}
     write_examples(manifest, tmp_path, {"published": settings})
     with np.load(tmp_path / "preprocessing" / "published" / "transforms.npz") as examples:
-        assert set(examples) == set(transforms)
-        assert all(examples[name].shape == (3, 32, 32) for name in examples)
+        assert {name for name in examples if "." not in name} == set(transforms)
+        assert all(examples[name].shape == (10, 32, 32) for name in transforms)
         first = pd.read_csv(split).query("set == 'train'")["path"].iloc[0]
         row = pd.read_csv(manifest)["path"].tolist().index(first)
         assert np.allclose(examples["T0"][0] * 255 * 128, np.load(arrays / "32px.npy")[row], atol=0.01)
         assert np.array_equal(examples["T2"], examples["T0"][:, :, ::-1])
+        # What is stored beside the pictures was done to them.
+        drawn = {name for name in examples if "." in name}
+        assert {"T1.1.angle", "T2.1.mirrored", "T3.1.brightness", "T4.1.left", "T4.2.mirrored", "T4.3.angle"} <= drawn
+        assert all(examples[name].shape == (10,) for name in drawn) and examples["T2.1.mirrored"].all()
+        for original, turned, angle in zip(examples["T0"], examples["T1"], examples["T1.1.angle"], strict=True):
+            expected = tv.rotate(torch.from_numpy(original)[None], float(angle), InterpolationMode.NEAREST, fill=[0.0])
+            assert (expected[0].numpy() != turned).mean() < 0.01

@@ -28,6 +28,13 @@ FEATURES = [
     for protocol, backbone in settings.features(study)
 ]
 
+# The first of the runs, whose first batch is shown.
+FIRST = {
+    "experiment": study.experiments[0],
+    "protocol": next(iter(study.protocols)),
+    "seed": config["seeds"][0],
+}
+
 # On a CPU, the first thing that is said is how long training takes, where it takes more than half an hour.
 LONG = config["device"] == "cpu" and workload.rough_seconds(study) > 1800
 ESTIMATE = [f"{RESULTS}/training/estimate.json"] if LONG else []

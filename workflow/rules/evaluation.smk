@@ -1,4 +1,4 @@
-# Metrics, uncertainty, baselines and ablations. From here on everything comes from predictions, without torch.
+# Metrics, uncertainty, baselines, ablations and agreement. From here on everything comes from predictions, without torch.
 CONFIG_AND_RESULTS = f"--config {{params.config:q}} --results {RESULTS}"
 
 
@@ -104,6 +104,31 @@ rule baselines:
         " {params.features}"
 
 
+# What is known of the study's images, measured again.
+rule facts:
+    input:
+        manifest=rules.manifest.output.manifest,
+        cohort=rules.manifest.output.cohort,
+        duplicates=rules.duplicates.output,
+        baselines=rules.baselines.output.record,
+        facts="paper/facts.yaml",
+        published="paper/published/results.json",
+    output:
+        f"{RESULTS}/evaluation/facts.json",
+    log:
+        f"{RESULTS}/logs/evaluation/facts.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/facts.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=5,
+    params:
+        code=code_of("cxr.evaluation.facts"),
+    shell:
+        f"python -m cxr --log {{log}} facts --results {RESULTS}"
+        " --published {input.published} --facts {output}"
+
+
 rule ablations:
     input:
         metrics=rules.evaluate.output.table,
@@ -129,3 +154,23 @@ rule ablations:
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} ablations {CONFIG_AND_RESULTS}"
         " --ablations {output.record}"
+
+
+rule agreement:
+    input:
+        metrics=rules.evaluate.output.table,
+        manifest=rules.manifest.output.manifest,
+    output:
+        f"{RESULTS}/evaluation/agreement.json",
+    log:
+        f"{RESULTS}/logs/evaluation/agreement.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/evaluation/agreement.tsv"
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.evaluation.agreement"),
+    shell:
+        f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} agreement {CONFIG_AND_RESULTS} --agreement {{output}}"

@@ -8,8 +8,16 @@ rule figures:
         uncertainty=rules.uncertainty.output,
         claims=rules.claims.output.record,
         ablations=rules.ablations.output.record,
+        agreement=rules.agreement.output,
         cohort=rules.manifest.output.cohort,
+        manifest=rules.manifest.output.manifest,
+        split=expand(rules.split.output, protocol=FIRST["protocol"]),
+        arrays=ancient(ARRAYS),
+        digests=DIGESTS,
+        duplicates=rules.duplicates.output,
+        intensity=rules.intensity.output,
         examples=rules.examples.output,
+        first_batch=rules.first_batch.output,
         paper=[
             f"{PAPER}/{name}"
             for name in (
@@ -33,6 +41,7 @@ rule figures:
         transforms=expand(
             f"{RESULTS}/figures/{{protocol}}/transforms.svg", protocol=study.protocols
         ),
+        test_images=f"{RESULTS}/figures/test_images.json",
     log:
         f"{RESULTS}/logs/figures/figures.log",
     benchmark:

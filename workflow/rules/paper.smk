@@ -10,11 +10,14 @@ rule paper:
         claims=rules.claims.output.record,
         ablations=rules.ablations.output.record,
         other_sizes=rules.other_sizes.output if OTHER_SIZES else [],
+        duplicates=rules.duplicates.output,
+        facts=rules.facts.output,
         cohort=rules.manifest.output.cohort,
         preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
         # A folder has no checksum, and its date changes when files are copied; it is drawn with the pictures after it.
         figures=ancient(rules.figures.output.paper),
         transforms=rules.figures.output.transforms,
+        test_images=rules.figures.output.test_images,
         selection=rules.evaluate.output.selection,
         # Not what reviewers expect of the results, which the paper does not quote.
         words=[

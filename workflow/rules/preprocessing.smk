@@ -108,7 +108,56 @@ rule normalisation:
         " --published {input.published:q} --settings {params.settings:q} --preprocessing {output}"
 
 
-# Some training images under each transform, for the figure.
+# Identical and nearly identical images.
+rule duplicates:
+    input:
+        manifest=rules.manifest.output.manifest,
+        cohort=rules.manifest.output.cohort,
+        split=expand(rules.split.output, protocol=study.protocols),
+        arrays=ancient(ARRAYS),
+        digests=DIGESTS,
+    output:
+        f"{RESULTS}/preprocessing/duplicates.json",
+    log:
+        f"{RESULTS}/logs/preprocessing/duplicates.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/preprocessing/duplicates.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.preprocessing.duplicates"),
+    shell:
+        "python -m cxr --log {log} duplicates --config {params.config:q}"
+        f" --results {RESULTS} --duplicates {{output}}"
+
+
+# How bright the images are.
+rule intensity:
+    input:
+        manifest=rules.manifest.output.manifest,
+        cohort=rules.manifest.output.cohort,
+        arrays=ancient(ARRAYS),
+        digests=DIGESTS,
+    output:
+        f"{RESULTS}/preprocessing/intensity.json",
+    log:
+        f"{RESULTS}/logs/preprocessing/intensity.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/preprocessing/intensity.tsv"
+    resources:
+        mem_mb=2000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.preprocessing.intensity"),
+    shell:
+        "python -m cxr --log {log} intensity --config {params.config:q}"
+        f" --results {RESULTS} --intensity {{output}}"
+
+
+# Some training images under each transform, for the figures.
 rule examples:
     input:
         manifest=rules.manifest.output.manifest,
@@ -134,7 +183,7 @@ rule examples:
                 for protocol in study.protocols
             }
         ),
-        code=code_of("cxr.preprocessing.transforms"),
+        code=code_of("cxr.preprocessing.examples"),
     shell:
         "python -m cxr --log {log} examples --manifest {input.manifest} --settings {params.settings:q}"
         f" --results {RESULTS}"

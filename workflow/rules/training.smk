@@ -61,6 +61,31 @@ rule features:
         " --features {output} --threads {threads}"
 
 
+# The first batch of the first experiment, for the figures.
+rule first_batch:
+    input:
+        manifest=rules.manifest.output.manifest,
+        split=expand(rules.split.output, protocol=FIRST["protocol"]),
+        preprocessing=expand(rules.normalisation.output, protocol=FIRST["protocol"]),
+        arrays=arrays_of(FIRST["protocol"], [FIRST["experiment"]]),
+        digests=DIGESTS,
+    output:
+        f"{RESULTS}/training/first_batch.npz",
+    log:
+        f"{RESULTS}/logs/training/first_batch.log",
+    benchmark:
+        f"{RESULTS}/benchmarks/training/first_batch.tsv"
+    resources:
+        mem_mb=3000,
+        runtime=5,
+    params:
+        settings=json.dumps(settings.run_settings(study, **FIRST)),
+        code=code_of("cxr.training.first_batch"),
+    shell:
+        "python -m cxr --log {log} first-batch --settings {params.settings:q} --manifest {input.manifest}"
+        " --split {input.split} --preprocessing {input.preprocessing} --arrays {input.arrays} --batch {output}"
+
+
 rule train:
     input:
         manifest=rules.manifest.output.manifest,
