@@ -111,8 +111,8 @@ rule facts:
         cohort=rules.manifest.output.cohort,
         duplicates=rules.duplicates.output,
         baselines=rules.baselines.output.record,
-        facts="paper/facts.yaml",
-        published="paper/published/results.json",
+        facts=f"{PAPER}/facts.yaml",
+        published=f"{PAPER}/published/results.json",
     output:
         f"{RESULTS}/evaluation/facts.json",
     log:
@@ -126,7 +126,7 @@ rule facts:
         code=code_of("cxr.evaluation.facts"),
     shell:
         f"python -m cxr --log {{log}} facts --results {RESULTS}"
-        " --published {input.published} --facts {output}"
+        " --published {input.published:q} --facts {output}"
 
 
 rule ablations:
