@@ -36,7 +36,7 @@ def finished(own_results: Path) -> Path:
     for name in ("paper.html", "paper.pdf"):
         (own_results / "paper").mkdir(exist_ok=True)
         (own_results / "paper" / name).write_text(name)
-    layout.array(own_results, "64px").parent.mkdir(parents=True)
+    layout.array(own_results, "64px").parent.mkdir(parents=True, exist_ok=True)
     for path in (layout.array(own_results, "64px"), layout.run(own_results, RUN) / "checkpoint.pt"):
         path.write_bytes(b"large")
     return own_results
