@@ -11,7 +11,7 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 CUDA_PACKAGES := torch|torchvision|triton|nvidia-.*|cuda-.*
 PANGO := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 
-.PHONY: help demo reference docs paper dev test check lint types workflow format bench setup pango lock clean
+.PHONY: help demo reference docs paper dev test check lint types workflow format bench setup pango lock sbom licences audit clean
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -82,6 +82,18 @@ pango: ## the system library that draws the text of the PDF; installed if you ar
 lock: ## pin the newest versions that pyproject.toml allows into requirements.lock (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --all-extras --python-version 3.11 --no-annotate \
 	  --custom-compile-command "make lock" --upgrade --output-file requirements.lock pyproject.toml
+
+sbom: ## the packages of the lock as a CycloneDX bill of materials: sbom.cdx.json (needs uv)
+	uvx --quiet --from cyclonedx-bom==7.5.0 cyclonedx-py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-file sbom.cdx.json requirements.lock
+
+licences: setup ## the table of the packages' licences in docs/licences.md
+	cxr licences
+
+audit: setup ## known vulnerabilities of the packages of the lock (needs uv and the network)
+	@if python -c "import requests; requests.get('https://pypi.org/pypi/pip/json', timeout=10).raise_for_status()" 2>/dev/null; \
+	then uvx --quiet pip-audit==2.10.1 --strict --disable-pip --require-hashes --requirement requirements.lock; \
+	else echo "SKIPPED: pypi.org, which knows the vulnerabilities, does not answer."; fi
 
 clean: ## remove the virtual environment and the demo's results
 	rm -rf $(VENV) results/demo .snakemake

@@ -1,34 +1,42 @@
 # From chest X-rays to a paper. `snakemake --cores all` runs the study; `--configfile config/demo.yaml` runs the demo.
 import json
+import os
 import platform
 import sys
 from pathlib import Path
+from shlex import quote
 
 from snakemake.utils import min_version
 
 min_version("9.0")
 
-# A --configfile on the command line takes the place of the study's; --config KEY=VALUE changes a key of either.
-if not workflow.overwrite_configfiles:
-
-    configfile: "config/config.yaml"
-
-
 from cxr.errors import exit_with_sentence
+from cxr.files import REPOSITORY
 from cxr.study import arrays, settings, workload
-from cxr.study.code_digests import code_of
+from cxr.study.code_digests import check_checkout, code_of
 from cxr.study.config import Study
 from cxr.study.image_source import image_source
 
-# Jobs run this Python, also where its environment is not activated. The memory that tensors leave stays with the process
-# up to 32 MiB, and larger pieces come in large pages: glibc would give back and fetch small pages half a million times a
-# step, which halves the speed of training on CPUs.
+# Snakemake may run in another folder (--directory), and this may be the module of another workflow.
+PAPER = os.path.relpath(REPOSITORY / "paper")
+TEMPLATES = os.path.relpath(REPOSITORY / "report_templates")
+
+# A --configfile on the command line takes the place of the study's; --config KEY=VALUE changes a key of either.
+if not workflow.overwrite_configfiles:
+
+    configfile: os.path.relpath(REPOSITORY / "config" / "config.yaml")
+
+
+# Jobs run this Python, also where its environment is not activated, and this checkout's code. The memory that tensors
+# leave stays with the process up to 32 MiB, and larger pieces come in large pages: glibc would give back and fetch small
+# pages half a million times a step, which halves the speed of training on CPUs.
 MALLOC = "hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_threshold=68719476736"
 # OpenBLAS has other kernels for each kind of processor, which differ in last bits: with those of one kind, baselines and
 # claims are the same on all x86-64 processors.
 BLAS = "OPENBLAS_CORETYPE=Nehalem" if platform.machine() == "x86_64" else ""
+CODE = f"PYTHONPATH={quote(str(REPOSITORY))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
 shell.prefix(
-    f"export PATH={Path(sys.executable).parent}:$PATH {BLAS}"
+    f"export PATH={Path(sys.executable).parent}:$PATH {CODE} {BLAS}"
     f" GLIBC_TUNABLES=${{{{GLIBC_TUNABLES:-glibc.malloc.{MALLOC}}}}}; "
 )
 
@@ -41,6 +49,7 @@ report: "workflow/report/workflow.rst"
 
 
 with exit_with_sentence():
+    check_checkout(workflow.current_basedir.get_path_or_uri(secret_free=True))
     study = Study.from_config(config)
     SOURCE = image_source(study)
     ARCHIVE = settings.archive_of(study)
@@ -63,6 +72,13 @@ include: "workflow/rules/paper.smk"
 include: "workflow/rules/review.smk"
 
 
+# Commands name the folder of results, which a prefix of a module would move.
+if str(rules.images.output[0]) != f"{RESULTS}/images/source.json":
+    sys.exit(
+        "Leave out the prefix of this module: results go to results/<name>, with the name of the config."
+    )
+
+
 # Before the first job, but not in a dry-run.
 onstart:
     from cxr.training import preflight
@@ -78,6 +94,8 @@ resource_scopes:
 
 localrules:
     all,
+    archive,
+    crate,
     estimate,
     verify_checkpoints,
 

@@ -58,6 +58,10 @@ COMMANDS = {
     "claims": "cxr.claims.write:write_claims",
     "verify": "cxr.review.verify:verify",
     "compare": "cxr.review.compare:compare",
+    "crate": "cxr.review.crate:write_crate",
+    "archive": "cxr.review.paper_archive:write_paper_archive",
+    "reproduce": "cxr.review.paper_archive:reproduce",
+    "licences": "cxr.review.licences:write_licences",
     "figures": "cxr.figures.draw:write_paper_figures",
     "paper": "cxr.paper.write:write_paper",
 }

@@ -11,7 +11,7 @@ import pytest
 from cxr.files import REPOSITORY
 
 # A package may import those before it. `cli` loads its commands by name, and is imported by nobody.
-BELOW = ["errors", "files", "progress", "provenance", "cli"]
+BELOW = ["errors", "files", "progress", "provenance", "sealed_zip", "cli"]
 PACKAGES = [
     "study",
     "images",

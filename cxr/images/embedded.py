@@ -5,27 +5,22 @@ Source of the images: Kermany, Zhang, Goldbaum, doi:10.17632/rscbjbr9sj, CC BY 4
 made.
 """
 
-import hashlib
 import io
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from PIL import Image
 
-from cxr.errors import InputError
-from cxr.files import REPOSITORY, folder_written_whole, written_whole
+from cxr.files import REPOSITORY
 from cxr.images.decoding import opened
 from cxr.images.inspection import list_images
 from cxr.images.mendeley import DATA_SET
 from cxr.progress import progress
+from cxr.sealed_zip import unpack_sealed_zip, write_sealed_zip
 
 ARCHIVE = REPOSITORY / "paper" / "data" / "chest_xray_80.zip"
-SUMS = "SHA256SUMS"
 DESCRIPTION = {"title": "Chest X-Ray Images (Pneumonia), reduced to 80 px"} | DATA_SET
-# A fixed date, the oldest that a zip file can hold, so that equal images give an equal archive.
-DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def provide(settings: Mapping[str, Any], folder: Path, threads: int) -> Path:
@@ -54,17 +49,16 @@ def write_embedded(folder: Path, archive: Path, size: int = 80) -> None:
         InputError: as ``list_images``.
     """
     paths = list_images(folder)
-    sums = []
-    with written_whole(archive) as part, zipfile.ZipFile(part, "w") as zipped:
-        for path in progress(paths, len(paths), "images", f"{size} px"):
-            stream = io.BytesIO()
-            with opened(folder / path) as image:
-                image.convert("L").resize((size, size), Image.Resampling.BILINEAR).save(stream, "PNG", optimize=True)
-            name, content = str(PurePosixPath(path).with_suffix(".png")), stream.getvalue()
-            # PNG is compressed already.
-            zipped.writestr(zipfile.ZipInfo(name, DATE), content, zipfile.ZIP_STORED)
-            sums.append(f"{hashlib.sha256(content).hexdigest()}  {name}\n")
-        zipped.writestr(zipfile.ZipInfo(SUMS, DATE), "".join(sums), zipfile.ZIP_DEFLATED)
+    # PNG is compressed already.
+    write_sealed_zip(archive, _reduced(folder, paths, size), compressed=False)
+
+
+def _reduced(folder: Path, paths: list[str], size: int) -> Iterator[tuple[str, bytes]]:
+    for path in progress(paths, len(paths), "images", f"{size} px"):
+        stream = io.BytesIO()
+        with opened(folder / path) as image:
+            image.convert("L").resize((size, size), Image.Resampling.BILINEAR).save(stream, "PNG", optimize=True)
+        yield str(PurePosixPath(path).with_suffix(".png")), stream.getvalue()
 
 
 def unpack_embedded(folder: Path, archive: Path = ARCHIVE) -> None:
@@ -77,20 +71,4 @@ def unpack_embedded(folder: Path, archive: Path = ARCHIVE) -> None:
     Raises:
         InputError: the archive is missing or damaged, or holds other files than ``SHA256SUMS`` lists.
     """
-    again = "restore it with git checkout"
-    with folder_written_whole(folder) as part:
-        try:
-            with zipfile.ZipFile(archive) as zipped:
-                listed = [line.split("  ", 1) for line in zipped.read(SUMS).decode().splitlines()]
-                if sorted(name for _, name in listed) != sorted(set(zipped.namelist()) - {SUMS}):
-                    raise InputError(f"{archive} holds other files than {SUMS} lists; {again}.")
-                for sha256, name in progress(listed, len(listed), "files", "unpack"):
-                    content = zipped.read(name)
-                    if hashlib.sha256(content).hexdigest() != sha256:
-                        raise InputError(f"{archive}: {name} does not have the SHA-256 that {SUMS} lists; {again}.")
-                    # ZipFile.extract never writes outside the folder, whatever the name is.
-                    zipped.extract(name, part)
-        except FileNotFoundError as error:
-            raise InputError(f"{error.filename} does not exist; {again}.") from None
-        except (zipfile.BadZipFile, KeyError, ValueError) as error:
-            raise InputError(f"{archive} is a damaged zip file ({error}); {again}.") from None
+    unpack_sealed_zip(archive, folder, "restore it with git checkout")

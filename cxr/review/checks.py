@@ -83,14 +83,19 @@ def installed_version(package: str) -> str | None:
         return None
 
 
+def pins_of(lock: Path) -> list[Requirement]:
+    """Return the pinned packages of ``requirements.lock``, each with its version and, maybe, a marker."""
+    lines = re.findall(r"^([A-Za-z0-9][^\\\n]*==[^\\\n]*?)\s*\\?$", lock.read_text(encoding="utf-8"), re.MULTILINE)
+    return list(map(Requirement, lines))
+
+
 def check_environment(lock: Path, installed: Callable[[str], str | None] = installed_version) -> Iterator[Check]:
     """Compare installed packages with the pins of ``requirements.lock`` that apply to this system.
 
     The packages that results depend on must be there. Others may be left out, such as CUDA's where torch is the CPU
     build (whose version 2.9.0+cpu agrees with the pin 2.9.0).
     """
-    lines = re.findall(r"^([A-Za-z0-9][^\\\n]*==[^\\\n]*?)\s*\\?$", lock.read_text(encoding="utf-8"), re.MULTILINE)
-    pins = [pin for pin in map(Requirement, lines) if pin.marker is None or pin.marker.evaluate()]
+    pins = [pin for pin in pins_of(lock) if pin.marker is None or pin.marker.evaluate()]
     versions = {pin.name: installed(pin.name) for pin in pins}
     agrees = {pin.name: pin.specifier.contains(versions[pin.name] or "0", prereleases=True) for pin in pins}
     wanted = {pin.name: str(pin.specifier).removeprefix("==") for pin in pins}

@@ -5,6 +5,7 @@ import hashlib
 from functools import cache
 from pathlib import Path
 
+from cxr.errors import InputError
 from cxr.files import REPOSITORY
 
 
@@ -48,3 +49,19 @@ def code_of(module: str) -> str:
     for file in source_files(module):
         digest.update(f"{file}\n".encode() + (REPOSITORY / file).read_bytes())
     return digest.hexdigest()
+
+
+def check_checkout(folder: str) -> None:
+    """Refuse a Snakefile of another checkout than the code that its rules would run.
+
+    Args:
+        folder: where the Snakefile lies; a URL, where a module was fetched by ``github()``.
+
+    Raises:
+        InputError: it is not the folder of this package.
+    """
+    if Path(folder).resolve() != REPOSITORY:
+        raise InputError(
+            f"The Snakefile is in {folder}, but Python finds the package cxr in {REPOSITORY}; use the Snakefile there, "
+            "or `pip install --no-deps --editable` in the checkout of the other."
+        )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cxr.errors import InputError
+from cxr.files import REPOSITORY
 from cxr.study.arrays import arrays_of_protocol
 from cxr.study.config import Study, expanded
 from cxr.study.layout import place_of
@@ -151,6 +152,8 @@ def uses_features(study: Study, experiment: str, protocol: str) -> bool:
 def archive_of(study: Study) -> Path | None:
     """The archive of finished runs that the config names, or None.
 
+    A relative path is looked for in the working directory, then in the repository.
+
     Raises:
         InputError: it does not exist, or its path names an environment variable that is not set.
     """
@@ -171,7 +174,9 @@ def _packed_runs(study: Study, key: str, file: str | None) -> Path | None:
         return None
     path = expanded(file, f"config '{study.config['name']}': {key}")
     if not path.is_file():
-        raise InputError(f"{key} '{path}' does not exist; name a file that `cxr pack` wrote.")
+        path = REPOSITORY / path
+    if not path.is_file():
+        raise InputError(f"{key} '{file}' does not exist; name a file that `cxr pack` wrote.")
     return path
 
 

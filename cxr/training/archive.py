@@ -6,12 +6,9 @@ It holds no images, and no weights but the filters of first convolutions.
 """
 
 import functools
-import hashlib
 import io
 import json
-import zipfile
-import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +16,7 @@ import pandas as pd
 
 from cxr.errors import InputError
 from cxr.files import read_json, sha256_of, write_json, written_whole
+from cxr.sealed_zip import read_sealed_zip, sha256_of_bytes, write_sealed_zip
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.differences import first_difference
@@ -27,11 +25,8 @@ from cxr.study.settings import EXECUTION, run_settings
 from cxr.training.explanations import MAPS, NAMES, RECORD, check_explanation, write_not_made
 from cxr.training.tables import write_not_run
 
-SUMS = "SHA256SUMS"
 TABLES = ("history.csv", "predictions.csv")
 FILES = ("run.json", *TABLES)
-# The oldest date that a zip file can hold: equal runs make an equal archive.
-DATE = (1980, 1, 1, 0, 0, 0)
 JUDGED = ["path", "set", "label"]
 
 
@@ -55,16 +50,15 @@ def write_archive(results: list[Path], archive: Path) -> None:
             holders[place] = root
     if not holders:
         raise InputError(f"{', '.join(map(str, results))} hold no finished runs; train some first.")
-    sums = []
-    with written_whole(archive) as part, zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as zipped:
-        for place, root in sorted(holders.items()):
-            folder = run_folder(root, place)
-            check_outputs(folder)
-            for path in (*(folder / name for name in FILES), *_explanation_of(root, place)):
-                name, content = path.name, path.read_bytes()
-                zipped.writestr(zipfile.ZipInfo(f"{place}/{name}", DATE), content, zipfile.ZIP_DEFLATED)
-                sums.append(f"{sha(content)}  {place}/{name}\n")
-        zipped.writestr(zipfile.ZipInfo(SUMS, DATE), "".join(sums), zipfile.ZIP_DEFLATED)
+    write_sealed_zip(archive, _files_of(holders))
+
+
+def _files_of(holders: Mapping[str, Path]) -> Iterator[tuple[str, bytes]]:
+    for place, root in sorted(holders.items()):
+        folder = run_folder(root, place)
+        check_outputs(folder)
+        for path in (*(folder / name for name in FILES), *_explanation_of(root, place)):
+            yield f"{place}/{path.name}", path.read_bytes()
 
 
 def _explanation_of(results: Path, place: str) -> list[Path]:
@@ -119,14 +113,22 @@ def unpack_runs(config: dict[str, Any], results: Path, archive: Path) -> None:
     for (protocol, experiment, seed), place in zip(study.runs(), study.run_places(), strict=True):
         if study.is_archived(place):
             folder, settings = run_folder(results, place), run_settings(study, experiment, protocol, seed)
-            if not unpack_run(archive, folder, settings, layout.manifest(results), layout.split(results, protocol)):
+            images, sets = layout.manifest(results), layout.split(results, protocol)
+            kept = study.config["runs"].get("as_recorded", False)
+            if not unpack_run(archive, folder, settings, images, sets, as_recorded=kept):
                 write_not_run(folder, settings, {"reason": f"{archive.name} holds no such run", "available": False})
             if place in explained:
-                unpack_explanation(archive, folder, layout.explanation(results, place))
+                unpack_explanation(archive, folder, layout.explanation(results, place), as_recorded=kept)
 
 
 def unpack_run(
-    archive: Path, folder: Path, settings: Mapping[str, Any], manifest: Path, split: Path, done: bool = False
+    archive: Path,
+    folder: Path,
+    settings: Mapping[str, Any],
+    manifest: Path,
+    split: Path,
+    done: bool = False,
+    as_recorded: bool = False,
 ) -> bool:
     """Unpack one run, and return whether the archive holds it.
 
@@ -140,6 +142,7 @@ def unpack_run(
         manifest: ``manifest.csv``; the archived run must have been made from these images.
         split: ``split.csv`` of the protocol; the archived run must have predicted these images.
         done: pass over a run that could not be run.
+        as_recorded: write ``run.json`` as the archive has it, so that what is made from it is what was made before.
 
     Raises:
         InputError: the archive is missing or damaged, or the run was made with other settings, images or sets.
@@ -164,28 +167,30 @@ def unpack_run(
     for name in TABLES:
         with written_whole(folder / name) as part:
             part.write_bytes(content[name])
-    write_json(folder / "run.json", record | {"source": _source(archive)})
+    write_json(folder / "run.json", record if as_recorded else record | {"source": _source(archive)})
     return True
 
 
-def unpack_explanation(archive: Path, run: Path, explanation: Path) -> None:
+def unpack_explanation(archive: Path, run: Path, explanation: Path, as_recorded: bool = False) -> None:
     """Unpack the files that explain an unpacked run; if there are none, say so in their place.
 
     Args:
         archive: of ``write_archive``.
         run: the folder of ``unpack_run``.
         explanation: the folder to write ``explanation.json`` and ``maps.npz`` to.
+        as_recorded: write ``explanation.json`` as the archive has it.
     """
     record = read_json(run / "run.json")
     _, content = _content(archive, run)
-    if record["status"] != "done" or content is None:
-        write_not_made(explanation, record["reason"])
-    elif RECORD not in content:
-        write_not_made(explanation, f"{archive.name} holds no explanation of this run")
-    else:
+    if content is not None and RECORD in content:
         with written_whole(explanation / MAPS) as part:
             part.write_bytes(content[MAPS])
-        write_json(explanation / RECORD, json.loads(content[RECORD]) | {"source": _source(archive)})
+        source = {} if as_recorded else {"source": _source(archive)}
+        write_json(explanation / RECORD, json.loads(content[RECORD]) | source)
+    elif record["status"] != "done":
+        write_not_made(explanation, record["reason"])
+    else:
+        write_not_made(explanation, f"{archive.name} holds no explanation of this run")
 
 
 def _content(archive: Path, folder: Path) -> tuple[str, dict[str, bytes] | None]:
@@ -203,36 +208,22 @@ def read_archive(archive: Path) -> dict[str, dict[str, bytes]]:
     """The files of each run of an archive, after comparing them with its list of hashes."""
     again = "restore it, or name another file as runs.file in the config"
     found: dict[str, dict[str, bytes]] = {}
-    try:
-        with zipfile.ZipFile(archive) as zipped:
-            sums = dict(line.split("  ", 1)[::-1] for line in zipped.read(SUMS).decode().splitlines())
-            if set(sums) != set(zipped.namelist()) - {SUMS}:
-                raise InputError(f"{archive} holds other files than its list {SUMS} says; {again}.")
-            for name, sha256 in sums.items():
-                content = zipped.read(name)
-                if sha(content) != sha256:
-                    raise InputError(f"{archive}: {name} has another SHA-256 than {SUMS} says; {again}.")
-                place, _, file = name.rpartition("/")
-                found.setdefault(place, {})[file] = content
-    except FileNotFoundError:
-        raise InputError(f"{archive} does not exist; {again}.") from None
-    except (zipfile.BadZipFile, KeyError, ValueError, zlib.error) as error:
-        raise InputError(f"{archive} is a damaged zip file ({error}); {again}.") from None
+    for name, content in read_sealed_zip(archive, again):
+        place, _, file = name.rpartition("/")
+        # An archive of a paper holds more than its runs.
+        if place.startswith("runs/"):
+            found.setdefault(place, {})[file] = content
     for place, files in found.items():
         needed = (*FILES, *NAMES) if set(NAMES) & set(files) else FILES
         absent = [name for name in needed if name not in files]
         if absent:
             raise InputError(f"{archive}: {place} has no {absent[0]}; {again}.")
         outputs = json.loads(files["run.json"]).get("outputs", {})
-        changed = [name for name in TABLES if outputs.get(name, sha(files[name])) != sha(files[name])]
+        hashes = {name: sha256_of_bytes(files[name]) for name in TABLES}
+        changed = [name for name in TABLES if outputs.get(name, hashes[name]) != hashes[name]]
         if changed:
             raise InputError(f"{archive}: {place}/{changed[0]} is not the file that the run wrote; {again}.")
-        if RECORD in files:
-            run, explanation = json.loads(files["run.json"]), json.loads(files[RECORD])
+        run, explanation = json.loads(files["run.json"]), json.loads(files.get(RECORD, "{}"))
+        if explanation.get("status") == "done":
             check_explanation(explanation, run, files[MAPS], f"{archive}: {place}/{RECORD}")
     return found
-
-
-def sha(content: bytes) -> str:
-    """Return the SHA-256 of some bytes as 64 hexadecimal digits."""
-    return hashlib.sha256(content).hexdigest()

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 
 from cxr.cli import COMMANDS
+from cxr.errors import InputError
 from cxr.files import REPOSITORY
-from cxr.study.code_digests import code_of, source_files
+from cxr.study.code_digests import check_checkout, code_of, source_files
 
 TORCH_FREE = (
     *(
@@ -24,6 +25,7 @@ TORCH_FREE = (
         "baselines",
     ),
     *("ablations", "claims", "verify", "compare", "figures", "paper"),
+    *("crate", "archive", "reproduce", "licences"),
 )
 
 
@@ -63,3 +65,10 @@ def test_the_digest_changes_with_the_files_of_a_stage_and_with_no_others(
     assert digest() != before
     source_files.cache_clear()
     code_of.cache_clear()
+
+
+def test_a_snakefile_of_another_checkout_is_refused(tmp_path: Path) -> None:
+    check_checkout(f"{REPOSITORY}/workflow/..")
+    for other in (str(tmp_path), "https://raw.githubusercontent.com/a/b/main"):
+        with pytest.raises(InputError, match=f"The Snakefile is in {other}, but Python finds the package cxr in"):
+            check_checkout(other)

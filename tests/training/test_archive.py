@@ -13,10 +13,11 @@ import pytest
 from cxr.errors import InputError
 from cxr.files import read_json, sha256_of, write_json
 from cxr.preprocessing.split import write_split
+from cxr.sealed_zip import SUMS, sha256_of_bytes
 from cxr.study import layout
 from cxr.study.config import Study
 from cxr.study.settings import run_settings, split_settings
-from cxr.training.archive import SUMS, check_outputs, unpack_run, unpack_runs, write_archive
+from cxr.training.archive import check_outputs, unpack_run, unpack_runs, write_archive
 from cxr.training.tables import HISTORY, write_not_run
 
 CONFIG: dict[str, Any] = {
@@ -113,6 +114,17 @@ def test_runs_of_other_images_or_other_sets_are_refused_and_nothing_is_written(u
     assert not (unpacking / "training").exists()
 
 
+def test_runs_as_recorded_keep_what_their_record_says_of_their_source(trained: Path, unpacking: Path) -> None:
+    record = layout.run(trained, CUSTOM) / "run.json"
+    elsewhere = {"source": {"kind": "archive", "archive": "earlier.zip", "sha256": "ab"}}
+    for changes in ({}, elsewhere):
+        write_json(record, read_json(record) | changes)
+        write_archive([trained], unpacking.parent / f"recorded{len(changes)}.zip")
+        runs = {"source": "archive", "file": "runs.zip", "as_recorded": True}
+        unpack_runs(CONFIG | {"runs": runs}, unpacking, unpacking.parent / f"recorded{len(changes)}.zip")
+        assert (layout.run(unpacking, CUSTOM) / "run.json").read_bytes() == record.read_bytes()
+
+
 def explained(results: Path) -> Path:
     """Write a small explanation of the finished run, and return its folder."""
     run, folder = read_json(layout.run(results, CUSTOM) / "run.json"), layout.explanation(results, CUSTOM)
@@ -181,15 +193,13 @@ def without(archive: Path, name: str) -> None:
 
 def changed(archive: Path, name: str, content: bytes | None, listed: bool = False) -> None:
     """Write the archive again with another content of one file, or without it; its list may know, too."""
-    import hashlib
-
     with zipfile.ZipFile(archive) as zipped:
         files = {entry: zipped.read(entry) for entry in zipped.namelist()}
-    old = hashlib.sha256(files.pop(name)).hexdigest()
+    old = sha256_of_bytes(files.pop(name))
     if content is not None:
         files[name] = content
         if listed:
-            files[SUMS] = files[SUMS].replace(old.encode(), hashlib.sha256(content).hexdigest().encode())
+            files[SUMS] = files[SUMS].replace(old.encode(), sha256_of_bytes(content).encode())
     with zipfile.ZipFile(archive, "w") as zipped:
         for entry, data in files.items():
             zipped.writestr(entry, data)
@@ -198,9 +208,9 @@ def changed(archive: Path, name: str, content: bytes | None, listed: bool = Fals
 @pytest.mark.parametrize(
     ("content", "listed", "words"),
     [
-        (b"path,set\n", False, "predictions.csv has another SHA-256 than SHA256SUMS says"),
+        (b"path,set\n", False, "predictions.csv does not have the SHA-256 that SHA256SUMS lists"),
         (b"path,set\n", True, "predictions.csv is not the file that the run wrote"),
-        (None, False, "holds other files than its list SHA256SUMS says"),
+        (None, False, "holds other files than SHA256SUMS lists"),
     ],
 )
 def test_an_archive_that_was_changed_is_refused(

@@ -6,9 +6,9 @@ rule claims:
         metrics=rules.evaluate.output.table,
         preprocessing=expand(rules.normalisation.output, protocol=study.protocols),
         cohort=rules.manifest.output.cohort,
-        claims="paper/claims.yaml",
-        discrepancies="paper/discrepancies.yaml",
-        published=["paper/published/curves.json", "paper/published/results.json"],
+        claims=f"{PAPER}/claims.yaml",
+        discrepancies=f"{PAPER}/discrepancies.yaml",
+        published=[f"{PAPER}/published/curves.json", f"{PAPER}/published/results.json"],
     output:
         record=f"{RESULTS}/claims/claims.json",
         table=report(

@@ -6,7 +6,7 @@ CONFIG_AND_RESULTS = f"--config {{params.config:q}} --results {RESULTS}"
 rule evaluate:
     input:
         predictions=expand("{run}/predictions.csv", run=RUNS),
-        published=["paper/published/curves.json", "paper/published/results.json"],
+        published=[f"{PAPER}/published/curves.json", f"{PAPER}/published/results.json"],
     output:
         metrics=expand(
             f"{RESULTS}/evaluation/{{place}}/metrics.json", place=study.run_places()
@@ -37,7 +37,7 @@ rule evaluate:
 rule uncertainty:
     input:
         metrics=rules.evaluate.output.table,
-        comparisons="paper/comparisons.yaml",
+        comparisons=f"{PAPER}/comparisons.yaml",
     output:
         f"{RESULTS}/evaluation/uncertainty.json",
     log:
@@ -75,7 +75,7 @@ rule other_sizes:
         code=code_of("cxr.evaluation.other_sizes"),
     shell:
         f"OMP_NUM_THREADS=1 python -m cxr --log {{log}} other-sizes {CONFIG_AND_RESULTS}"
-        " --archive {input.archive} --other-sizes {output}"
+        " --archive {input.archive:q} --other-sizes {output}"
 
 
 rule baselines:
@@ -112,8 +112,8 @@ rule facts:
         cohort=rules.manifest.output.cohort,
         duplicates=rules.duplicates.output,
         baselines=rules.baselines.output.record,
-        facts="paper/facts.yaml",
-        published="paper/published/results.json",
+        facts=f"{PAPER}/facts.yaml",
+        published=f"{PAPER}/published/results.json",
     output:
         f"{RESULTS}/evaluation/facts.json",
     log:
@@ -127,13 +127,13 @@ rule facts:
         code=code_of("cxr.evaluation.facts"),
     shell:
         f"python -m cxr --log {{log}} facts --results {RESULTS}"
-        " --published {input.published} --facts {output}"
+        " --published {input.published:q} --facts {output}"
 
 
 rule ablations:
     input:
         metrics=rules.evaluate.output.table,
-        discrepancies="paper/discrepancies.yaml",
+        discrepancies=f"{PAPER}/discrepancies.yaml",
     output:
         record=f"{RESULTS}/evaluation/ablations.json",
         table=report(

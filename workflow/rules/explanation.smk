@@ -22,7 +22,7 @@ rule explain:
         ),
         digests=digests_of,
         weights=weights_of,
-        layers="paper/explanations.yaml",
+        layers=f"{PAPER}/explanations.yaml",
     output:
         maps=expand(
             f"{EXPLANATION}/maps.npz", experiment=JOB_EXPERIMENTS, allow_missing=True

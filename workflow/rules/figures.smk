@@ -20,7 +20,7 @@ rule figures:
         first_batch=rules.first_batch.output,
         explanations=EXPLANATIONS,
         paper=[
-            f"paper/{name}"
+            f"{PAPER}/{name}"
             for name in (
                 "comparisons.yaml",
                 "experiments.yaml",
@@ -55,4 +55,4 @@ rule figures:
         code=code_of("cxr.figures.draw"),
     shell:
         f"python -m cxr --log {{log}} figures --config {{params.config:q}} --results {RESULTS}"
-        f" --published paper/published --figures {RESULTS}/figures"
+        f" --published {quote(PAPER)}/published --figures {RESULTS}/figures"

@@ -24,7 +24,7 @@ rule images:
 rule manifest:
     input:
         source=rules.images.output,
-        published="paper/published/results.json",
+        published=f"{PAPER}/published/results.json",
     output:
         manifest=f"{RESULTS}/images/manifest.csv",
         cohort=f"{RESULTS}/images/cohort.json",
@@ -39,5 +39,5 @@ rule manifest:
     params:
         code=code_of("cxr.images.manifest"),
     shell:
-        "python -m cxr --log {log} manifest --source {input.source} --published {input.published}"
+        "python -m cxr --log {log} manifest --source {input.source} --published {input.published:q}"
         " --manifest {output.manifest} --cohort {output.cohort} --threads {threads}"

@@ -22,10 +22,10 @@ rule paper:
         # Not what reviewers expect of the results, which the paper does not quote.
         words=[
             str(path)
-            for path in sorted(Path("paper").rglob("*"))
+            for path in sorted(Path(PAPER).rglob("*"))
             if path.is_file() and path.parent.name != "expected"
         ],
-        look=[str(path) for path in sorted(Path("report_templates").iterdir())],
+        look=[str(path) for path in sorted(Path(TEMPLATES).iterdir())],
     output:
         html=report(
             f"{RESULTS}/paper/paper.html",

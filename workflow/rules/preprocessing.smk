@@ -87,7 +87,7 @@ rule normalisation:
             f"{RESULTS}/preprocessing/arrays/{arrays.array_name(study, 1.0, wildcards.protocol)}.npy"
         ),
         digests=digests_of,
-        published="paper/published/results.json",
+        published=f"{PAPER}/published/results.json",
     output:
         f"{RESULTS}/preprocessing/{{protocol}}/preprocessing.json",
     log:
@@ -103,7 +103,7 @@ rule normalisation:
         code=code_of("cxr.preprocessing.normalisation"),
     shell:
         "python -m cxr --log {log} normalisation --manifest {input.manifest} --split {input.split} --array {input.array}"
-        " --published {input.published} --settings {params.settings:q} --preprocessing {output}"
+        " --published {input.published:q} --settings {params.settings:q} --preprocessing {output}"
 
 
 # Identical and nearly identical images.

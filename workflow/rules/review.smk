@@ -1,5 +1,5 @@
 # For reviewers: is what is here what is claimed? A table on the terminal, and exit code 1 where something differs.
-EXPECTED = f"paper/expected/{config['name']}.json"
+EXPECTED = f"{PAPER}/expected/{config['name']}.json"
 
 
 rule verify:
@@ -15,7 +15,7 @@ rule verify:
         config=json.dumps(config),
     # The record is no output: what a failing rule has made is deleted.
     shell:
-        f"python -m cxr --log {{log}} verify --config {{params.config:q}} --results {RESULTS} --expected {EXPECTED}"
+        f"python -m cxr --log {{log}} verify --config {{params.config:q}} --results {RESULTS} --expected {quote(EXPECTED)}"
         f" --record {RESULTS}/review/verification.json"
 
 
@@ -53,9 +53,9 @@ rule verify_checkpoint:
         preprocessing=expand(rules.normalisation.output, protocol="published"),
         arrays=lambda wildcards: arrays_of("published", [wildcards.experiment]),
         words=[
-            "paper/published/results.json",
-            "paper/experiments.yaml",
-            "paper/protocols/published.yaml",
+            f"{PAPER}/published/results.json",
+            f"{PAPER}/experiments.yaml",
+            f"{PAPER}/protocols/published.yaml",
         ],
     output:
         predictions=f"{CHECKPOINT}/predictions.csv",
@@ -82,3 +82,52 @@ rule verify_checkpoints:
             rules.verify_checkpoint.output.record,
             experiment=config.get("checkpoints", {}),
         ),
+
+
+# The finished paper as one file to publish: an RO-Crate, and the crate as a zip file with checksums.
+rule crate:
+    input:
+        paper=rules.paper.output,
+        claims=[rules.claims.output.record, rules.claims.output.table],
+        figures=ancient(rules.figures.output.paper),
+        evaluation=[
+            rules.evaluate.output.metrics,
+            rules.evaluate.output.table,
+            rules.uncertainty.output,
+            rules.baselines.output.record,
+            rules.ablations.output.record,
+        ],
+        runs=expand(
+            "{run}/{name}",
+            run=RUNS,
+            name=["run.json", "history.csv", "predictions.csv"],
+        ),
+        explanations=EXPLANATIONS,
+    output:
+        directory(f"{RESULTS}/review/crate"),
+    log:
+        f"{RESULTS}/logs/review/crate.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        config=json.dumps(config),
+        code=code_of("cxr.review.crate"),
+    shell:
+        f"python -m cxr --log {{log}} crate --config {{params.config:q}} --results {RESULTS} --crate {{output}}"
+
+
+rule archive:
+    input:
+        rules.crate.output,
+    output:
+        f"{RESULTS}/review/{config['name']}.zip",
+    log:
+        f"{RESULTS}/logs/review/archive.log",
+    resources:
+        mem_mb=1000,
+        runtime=10,
+    params:
+        code=code_of("cxr.review.paper_archive"),
+    shell:
+        "python -m cxr --log {log} archive --crate {input} --archive {output}"

@@ -131,7 +131,7 @@ rule train:
         features=lambda wildcards, input: (
             f"--features {input.features}" if input.features else ""
         ),
-        archive=f"--archive {ARCHIVE}" if ARCHIVE else "",
+        archive=f"--archive {quote(str(ARCHIVE))}" if ARCHIVE else "",
         code=code_of("cxr.training.train"),
     shell:
         "python -m cxr --log {log} train --runs {params.runs:q} --manifest {input.manifest} --split {input.split}"
@@ -181,7 +181,7 @@ rule unpack_runs:
         config=json.dumps(config),
         code=code_of("cxr.training.archive"),
     shell:
-        f"python -m cxr --log {{log}} unpack-runs --config {{params.config:q}} --results {RESULTS} --archive {{input.archive}}"
+        f"python -m cxr --log {{log}} unpack-runs --config {{params.config:q}} --results {RESULTS} --archive {{input.archive:q}}"
 
 
 ruleorder: unpack_runs > train > train_ablation
