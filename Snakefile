@@ -4,6 +4,7 @@ import platform
 import sys
 from pathlib import Path
 
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -18,6 +19,7 @@ from cxr.errors import exit_with_sentence
 from cxr.study import arrays, settings, workload
 from cxr.study.code_digests import code_of
 from cxr.study.config import Study
+from cxr.study.container import container_of
 from cxr.study.image_source import image_source
 
 # Jobs run this Python, also where its environment is not activated. The memory that tensors leave stays with the process
@@ -27,14 +29,15 @@ MALLOC = "hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_thres
 # OpenBLAS has other kernels for each kind of processor, which differ in last bits: with those of one kind, baselines and
 # claims are the same on all x86-64 processors.
 BLAS = "OPENBLAS_CORETYPE=Nehalem" if platform.machine() == "x86_64" else ""
+# A container has its own Python.
+IN_CONTAINER = (
+    DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+)
+PYTHON = "" if IN_CONTAINER else f"PATH={Path(sys.executable).parent}:$PATH"
 shell.prefix(
-    f"export PATH={Path(sys.executable).parent}:$PATH {BLAS}"
+    f"export {PYTHON} {BLAS}"
     f" GLIBC_TUNABLES=${{{{GLIBC_TUNABLES:-glibc.malloc.{MALLOC}}}}}; "
 )
-
-
-# Used with `--sdm apptainer` alone: a base with conda, in which the environment of environment.yml is to be active.
-container: "docker://condaforge/miniforge3:latest"
 
 
 report: "workflow/report/workflow.rst"
@@ -46,8 +49,13 @@ with exit_with_sentence():
     ARCHIVE = settings.archive_of(study)
     OTHER_SIZES = settings.other_sizes_of(study)
     WEIGHTS = settings.all_weights_settings(study)
+    CONTAINER = container_of(study, IN_CONTAINER)
 config.update(study.config)
 RESULTS = study.results
+
+if CONTAINER:
+
+    container: CONTAINER
 
 
 include: "workflow/rules/common.smk"
@@ -76,10 +84,14 @@ resource_scopes:
     gpu_mb="local",
 
 
+# On a cluster these run where Snakemake was started: they are short, or download, which compute nodes often cannot.
 localrules:
     all,
+    download_checkpoint,
     estimate,
+    images,
     verify_checkpoints,
+    weights,
 
 
 rule all:

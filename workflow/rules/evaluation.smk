@@ -22,10 +22,12 @@ rule evaluate:
         f"{RESULTS}/logs/evaluation/evaluate.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/evaluate.tsv"
+    group:
+        "paper"
     threads: 8
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.evaluate"),
@@ -46,9 +48,11 @@ rule uncertainty:
         f"{RESULTS}/benchmarks/evaluation/uncertainty.tsv"
     # The longest of those that wait for the metrics, and the paper waits for all of them.
     priority: 5
+    group:
+        "paper"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.uncertainty"),
@@ -92,9 +96,11 @@ rule baselines:
         f"{RESULTS}/logs/evaluation/baselines.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/baselines.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         config=json.dumps(config),
         features=f"--features {' '.join(FEATURES)}" if FEATURES else "",
@@ -145,9 +151,11 @@ rule ablations:
         f"{RESULTS}/logs/evaluation/ablations.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/ablations.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.ablations"),

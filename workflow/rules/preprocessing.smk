@@ -10,9 +10,11 @@ rule split:
         f"{RESULTS}/logs/preprocessing/{{protocol}}/split.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/{{protocol}}/split.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=growing(500),
+        runtime=growing(5),
     params:
         settings=lambda wildcards: json.dumps(
             settings.split_settings(study, wildcards.protocol)
@@ -45,10 +47,12 @@ rule arrays:
         kind="(-antialias)?(-average)?",
     # The longest jobs wait for them, and start before the short ones.
     priority: 20
+    group:
+        "preprocessing"
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         code=code_of("cxr.preprocessing.arrays"),
     shell:
@@ -97,9 +101,11 @@ rule normalisation:
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/{{protocol}}/normalisation.tsv"
     priority: 20
+    group:
+        "preprocessing"
     resources:
-        mem_mb=3000,
-        runtime=10,
+        mem_mb=growing(3000),
+        runtime=growing(10),
     params:
         settings=rules.split.params.settings,
         code=code_of("cxr.preprocessing.normalisation"),
@@ -173,9 +179,11 @@ rule examples:
         f"{RESULTS}/logs/preprocessing/examples.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/examples.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=2000,
-        runtime=5,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         settings=json.dumps(
             {
