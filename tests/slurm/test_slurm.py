@@ -3,6 +3,7 @@
 import importlib.util
 import re
 import shutil
+import signal
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -88,7 +89,8 @@ def test_a_job_that_wants_a_gpu_goes_to_the_partition_that_has_some(
     before = len(jobs(workflow))
     workflow.run(*train_again(workflow, "--set-resources", "train:gpu=1"))
     (job,) = jobs(workflow)[before:]
-    assert job["Partition"] == "gpu" and "gres/gpu=1" in job["Tres"]
+    asked = workflow.cluster.call("squeue", "--states=all", f"--jobs={job['JobId']}", "--Format=tres-per-job")
+    assert job["Partition"] == "gpu" and "gpu:1" in asked
     report("a job that wants a GPU", f"ran in the partition {job['Partition']} with one of its two")
 
 
@@ -155,7 +157,8 @@ def test_an_interrupted_snakemake_cancels_its_jobs(
     before = len(jobs(workflow))
     snakemake = workflow.start(*train_again(workflow))
     wait_until_running(workflow)
-    snakemake.terminate()
+    # As Ctrl-C does; after SIGTERM, Snakemake would wait for its jobs.
+    snakemake.send_signal(signal.SIGINT)
     assert snakemake.wait() != 0
     wait_for(lambda: not workflow.cluster.call("squeue", "--noheader"), "the queue is empty")
     assert states(workflow, before) == ["CANCELLED"]
