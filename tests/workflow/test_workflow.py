@@ -103,7 +103,7 @@ def test_training_alone_asks_slurm_for_a_gpu(repository: Path) -> None:
     )
     assert 10 < custom < resnet < 240
     on_gpus = {block.partition(":")[0] for block in blocks if "gpu=1" in block}
-    assert on_gpus == {"features", "train", "train_ablation"}
+    assert on_gpus == {"explain", "features", "train", "train_ablation"}
 
 
 def test_jobs_without_a_gpu_go_to_the_first_of_slurms_partitions() -> None:

@@ -71,9 +71,11 @@ rule other_sizes:
         f"{RESULTS}/logs/evaluation/other_sizes.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/other_sizes.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.other_sizes"),
@@ -125,9 +127,11 @@ rule facts:
         f"{RESULTS}/logs/evaluation/facts.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/facts.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=growing(1000),
+        runtime=growing(5),
     params:
         code=code_of("cxr.evaluation.facts"),
     shell:
@@ -174,9 +178,11 @@ rule agreement:
         f"{RESULTS}/logs/evaluation/agreement.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/agreement.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.agreement"),

@@ -75,9 +75,11 @@ rule lungs:
         f"{RESULTS}/logs/preprocessing/lungs.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/lungs.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("cxr.preprocessing.lungs"),
     shell:
@@ -128,9 +130,11 @@ rule duplicates:
         f"{RESULTS}/logs/preprocessing/duplicates.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/duplicates.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.preprocessing.duplicates"),
@@ -152,9 +156,11 @@ rule intensity:
         f"{RESULTS}/logs/preprocessing/intensity.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/intensity.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.preprocessing.intensity"),

@@ -75,9 +75,11 @@ rule first_batch:
         f"{RESULTS}/logs/training/first_batch.log",
     benchmark:
         f"{RESULTS}/benchmarks/training/first_batch.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=3000,
-        runtime=5,
+        mem_mb=growing(3000),
+        runtime=growing(5),
     params:
         settings=json.dumps(settings.run_settings(study, **FIRST)),
         code=code_of("cxr.training.first_batch"),
