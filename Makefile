@@ -11,10 +11,10 @@ TORCH_CPU_INDEX := https://download.pytorch.org/whl/cpu
 CUDA_PACKAGES := torch|torchvision|triton|nvidia-.*|cuda-.*
 PANGO := libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0
 
-.PHONY: help demo reference docs paper dev test check lint types workflow format bench setup pango lock sbom licences audit clean
+.PHONY: help demo reference docs paper dev test test-slurm check lint types workflow format bench setup pango lock sbom licences audit clean
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: setup ## the paper from the embedded X-rays in minutes, without a GPU: results/demo/paper/paper.html and paper.pdf
 	snakemake --cores all --configfile config/demo.yaml
@@ -36,6 +36,9 @@ dev: setup ## the paper from the images in the folder that CXR_DATA names, witho
 test: check ## all checks and tests (make test PYTEST_ARGS='-m "not slow"' for the quick ones)
 	pytest $(PYTEST_ARGS)
 
+test-slurm: setup ## the workflow and its faults on a real Slurm, which the tests start and stop, in 15 minutes
+	pytest -m slurm tests/slurm
+
 check: lint types workflow ## all checks without the tests: lint, types, workflow
 
 lint: setup ## the style of the Python files (ruff)
@@ -47,7 +50,7 @@ types: setup ## the type hints (mypy)
 
 workflow: setup ## the style of the Snakefile and its rules (snakefmt, Snakemake's own lint)
 	snakefmt --check Snakefile workflow
-	snakemake --lint
+	snakemake --lint --config container=cxr.sif
 
 format: setup ## fix the style of all files, as far as ruff and snakefmt can
 	ruff check --fix .

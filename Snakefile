@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from shlex import quote
 
+from snakemake.settings.types import DeploymentMethod
 from snakemake.utils import min_version
 
 min_version("9.0")
@@ -15,6 +16,7 @@ from cxr.files import REPOSITORY
 from cxr.study import arrays, settings, workload
 from cxr.study.code_digests import check_checkout, code_of
 from cxr.study.config import Study
+from cxr.study.container import container_of
 from cxr.study.image_source import image_source
 
 # Snakemake may run in another folder (--directory), and this may be the module of another workflow.
@@ -35,14 +37,15 @@ MALLOC = "hugetlb=1:glibc.malloc.mmap_threshold=33554432:glibc.malloc.trim_thres
 # claims are the same on all x86-64 processors.
 BLAS = "OPENBLAS_CORETYPE=Nehalem" if platform.machine() == "x86_64" else ""
 CODE = f"PYTHONPATH={quote(str(REPOSITORY))}${{{{PYTHONPATH:+:$PYTHONPATH}}}}"
+# A container has its own Python.
+IN_CONTAINER = (
+    DeploymentMethod.APPTAINER in workflow.deployment_settings.deployment_method
+)
+PYTHON = "" if IN_CONTAINER else f"PATH={Path(sys.executable).parent}:$PATH"
 shell.prefix(
-    f"export PATH={Path(sys.executable).parent}:$PATH {CODE} {BLAS}"
+    f"export {PYTHON} {CODE} {BLAS}"
     f" GLIBC_TUNABLES=${{{{GLIBC_TUNABLES:-glibc.malloc.{MALLOC}}}}}; "
 )
-
-
-# Used with `--sdm apptainer` alone: a base with conda, in which the environment of environment.yml is to be active.
-container: "docker://condaforge/miniforge3:latest"
 
 
 report: "workflow/report/workflow.rst"
@@ -55,8 +58,13 @@ with exit_with_sentence():
     ARCHIVE = settings.archive_of(study)
     OTHER_SIZES = settings.other_sizes_of(study)
     WEIGHTS = settings.all_weights_settings(study)
+    CONTAINER = container_of(study, IN_CONTAINER)
 config.update(study.config)
 RESULTS = study.results
+
+if CONTAINER:
+
+    container: CONTAINER
 
 
 include: "workflow/rules/common.smk"
@@ -92,12 +100,16 @@ resource_scopes:
     gpu_mb="local",
 
 
+# On a cluster these run where Snakemake was started: they are short, or download, which compute nodes often cannot.
 localrules:
     all,
     archive,
     crate,
+    download_checkpoint,
     estimate,
+    images,
     verify_checkpoints,
+    weights,
 
 
 rule all:

@@ -16,6 +16,14 @@ from cxr.files import REPOSITORY, write_json
 from cxr.study.config import Study
 
 
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the tests on Slurm where nobody asked for them: they take minutes."""
+    if "slurm" not in config.option.markexpr:
+        for item in items:
+            if item.get_closest_marker("slurm"):
+                item.add_marker(pytest.mark.skip(reason="takes minutes: make test-slurm"))
+
+
 @pytest.fixture(scope="session")
 def real_images() -> Path:
     """The folder of the real images, which CXR_DATA names; the test is skipped where there is none."""

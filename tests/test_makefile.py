@@ -13,7 +13,10 @@ from cxr.study.schemas import read_yaml
 
 MAKEFILE = (REPOSITORY / "Makefile").read_text(encoding="utf-8")
 PHONY = re.findall(r"\S+", re.findall(r"^\.PHONY: (.+)$", MAKEFILE, re.MULTILINE)[0])
-DOCUMENTS = [REPOSITORY / name for name in ("README.md", "CONTRIBUTING.md", "config/README.md", "docs/extending.md")]
+DOCUMENTS = [
+    REPOSITORY / name
+    for name in ("README.md", "CONTRIBUTING.md", "config/README.md", "docs/cluster.md", "docs/extending.md")
+]
 
 
 def targets(commands: list[str]) -> list[str]:
@@ -26,10 +29,10 @@ def test_help_tells_every_target_in_the_order_of_the_makefile() -> None:
     # Called by another make, which runs these tests, it would also tell which folder it enters.
     command = ["make", "--no-print-directory", "help"]
     printed = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-    found = [re.fullmatch(r"make (\w+) +(\S.*)", line) for line in printed.splitlines()]
+    found = [re.fullmatch(r"make ([\w-]+) +(\S.*)", line) for line in printed.splitlines()]
     names = [match[1] for match in found if match]
     assert len(names) == len(found) and sorted(names) == sorted(PHONY)
-    assert names == [name for name in re.findall(r"^(\w+):", MAKEFILE, re.MULTILINE) if name in PHONY]
+    assert names == [name for name in re.findall(r"^([\w-]+):", MAKEFILE, re.MULTILINE) if name in PHONY]
 
 
 def test_check_is_what_the_hooks_before_a_commit_call_one_by_one() -> None:
@@ -72,5 +75,5 @@ def test_the_continuous_integration_runs_the_makefiles_targets() -> None:
 def test_a_document_names_targets_that_exist(document: Path) -> None:
     text = document.read_text(encoding="utf-8")
     code = re.findall(r"```.*?\n(.*?)```", text, re.DOTALL) + re.findall(r"`([^`\n]+)`", text)
-    named = {target for piece in code for target in re.findall(r"^make (\w+)", piece, re.MULTILINE)}
+    named = {target for piece in code for target in re.findall(r"^make ([\w-]+)", piece, re.MULTILINE)}
     assert named <= set(PHONY), document

@@ -80,9 +80,12 @@ def _rounded(hours: float) -> str:
 
 
 def _jobs_at_once(study: Study, most: int) -> int:
-    """Return how many jobs train at once: under ``one_process``, there is one for each protocol and seed."""
-    runs = trained_runs(study)
-    jobs = {(protocol, seed) for protocol, _, seed in runs} if study.config.get("one_process") else runs
+    """Return how many jobs train at once: ``one_process`` and ``seeds_in_one_job`` join runs to larger jobs."""
+    together, seeds = study.config.get("one_process"), study.config.get("seeds_in_one_job")
+    jobs = {
+        (protocol, None if together else experiment, None if seeds else seed)
+        for protocol, experiment, seed in trained_runs(study)
+    }
     return max(1, min(most, len(jobs)))
 
 

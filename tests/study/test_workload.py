@@ -3,10 +3,19 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from cxr.files import REPOSITORY
 from cxr.study.config import Study
 from cxr.study.schemas import read_yaml
-from cxr.study.workload import image_count, images_per_epoch, rough_seconds, trained_runs
+from cxr.study.workload import (
+    image_count,
+    images_per_epoch,
+    memory_mb,
+    minutes_to_ask,
+    rough_seconds,
+    trained_runs,
+)
 
 
 def study_of(name: str, **changes: Any) -> Study:
@@ -43,3 +52,23 @@ def test_archived_runs_and_those_without_weights_are_not_trained_here() -> None:
 def test_only_the_study_takes_long_on_a_cpu() -> None:
     names = ("config", "demo", "reference", "phantom")
     assert [name for name in names if rough_seconds(study_of(name)) > 1800] == ["config"]
+
+
+# MiB that DenseNet-121 took with batches of 30, the largest network.
+@pytest.mark.parametrize(("size", "measured"), [(64, 1404), (224, 5447)])
+def test_a_job_asks_for_more_memory_than_the_largest_network_was_measured_to_take(size: int, measured: int) -> None:
+    assert measured * 1.05 < memory_mb(study_of("config", image_size=size)) / 1.048576 < measured * 1.2
+
+
+def test_cuda_takes_memory_at_any_size() -> None:
+    asked = [memory_mb(study_of("config", image_size=64, device=device)) for device in ("cpu", "cuda")]
+    assert asked[0] < 2000 < 4000 < asked[1]
+
+
+def test_a_run_asks_for_more_time_than_the_longest_was_measured_to_take() -> None:
+    # config/reference-training.yaml on one thread, beside other work: ResNet-18 III took 1567 s, the custom CNN 693 s.
+    study = study_of("config", image_size=64)
+    minutes = {name: minutes_to_ask(study, "published", name, 5856) for name in ("custom", "resnet18-III")}
+    assert 1567 / 60 < minutes["resnet18-III"] < 60 and minutes["custom"] < minutes["resnet18-III"] / 5
+    on_gpu = minutes_to_ask(study_of("config", image_size=64, device="cuda"), "published", "resnet18-III", 5856)
+    assert on_gpu == pytest.approx(minutes["resnet18-III"] / 10)

@@ -50,6 +50,8 @@ def test_runs_share_the_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert estimated(tmp_path, monkeypatch, cores=64)["hours"] == pytest.approx(alone / 12, rel=1e-3)
     together = estimated(tmp_path, monkeypatch, cores=64, one_process=True)["hours"]
     assert together == pytest.approx(alone / 4, rel=1e-3), "a job for each protocol and seed"
+    together = estimated(tmp_path, monkeypatch, cores=64, seeds_in_one_job=True)["hours"]
+    assert together == pytest.approx(alone / 6, rel=1e-3), "a job for each protocol and experiment"
 
 
 def test_a_larger_network_takes_longer() -> None:

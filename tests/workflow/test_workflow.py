@@ -1,5 +1,6 @@
 """The workflow as its users run it: dry-runs of every config and profile, and a real run on a small cohort."""
 
+import importlib.util
 import json
 import os
 import re
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 from PIL import Image
+from snakemake_executor_plugin_slurm.partitions import read_partition_file
 
 from cxr.files import REPOSITORY
 from cxr.study.schemas import read_yaml
@@ -48,7 +50,16 @@ def jobs(done: subprocess.CompletedProcess[str]) -> dict[str, int]:
     return {row[0]: int(row[1]) for row in rows if len(row) == 2 and row[1].isdigit()}
 
 
-@pytest.mark.parametrize("profile", ["default", "slurm"])
+GENERIC = pytest.param(
+    "cluster-generic",
+    marks=pytest.mark.skipif(
+        not importlib.util.find_spec("snakemake_executor_plugin_cluster_generic"),
+        reason="snakemake-executor-plugin-cluster-generic is not installed",
+    ),
+)
+
+
+@pytest.mark.parametrize("profile", ["default", "slurm", GENERIC])
 @pytest.mark.parametrize(("config", "device"), [("phantom", "cpu"), ("config", "cuda")])
 def test_dry_run_of_each_config_under_each_profile(repository: Path, config: str, device: str, profile: str) -> None:
     done = snakemake(
@@ -69,25 +80,51 @@ def test_dry_run_of_each_config_under_each_profile(repository: Path, config: str
     assert planned["train"] == experiments * len(content["protocols"]) * len(content["seeds"]) and planned["paper"] == 1
     gpu = "gpu=1" if device == "cuda" else "gpu=0"
     assert gpu in done.stdout
+    # Short stages reach a cluster as two jobs.
+    assert re.findall(r"Group job (\w+)", done.stdout) == ["preprocessing", "paper"]
 
 
-def test_slurm_sends_training_to_the_gpu_partition(repository: Path) -> None:
+def test_what_downloads_runs_where_the_network_is() -> None:
+    listed = re.findall(r"^localrules:\n((?:    \w+,\n)+)", (REPOSITORY / "Snakefile").read_text(), re.MULTILINE)[0]
+    assert {"images", "weights", "download_checkpoint"} <= set(re.findall(r"\w+", listed))
+
+
+def test_training_alone_asks_slurm_for_a_gpu(repository: Path) -> None:
     done = snakemake(repository, "-n", "--forceall", "--config", "device=cuda", "--profile", "profiles/slurm")
     assert done.returncode == 0, done.stderr
-    blocks = done.stdout.split("\nrule ")
+    blocks = re.split(r"\n *rule ", done.stdout)
     trains = [block for block in blocks if block.startswith("train:")]
-    # Protocols with one choice flipped have names with a tilde; their runs are ablations.
-    splits = [block for block in blocks if block.startswith("split:") and "~" not in block.partition("output:")[2]]
     study = read_yaml(REPOSITORY / "config" / "config.yaml")
     assert len(trains) == len(EXPERIMENTS) * len(study["protocols"]) * len(study["seeds"])
-    assert len(splits) == len(study["protocols"])
-    for block in trains:
-        assert "slurm_partition=gpu" in block and "mem_mb=6500" in block and "runtime=240" in block and "gpu=1" in block
-    for block in splits:
-        assert "slurm_partition=cpu" in block and "gpu=" not in block
-    on_gpus = [block for block in blocks if "gpu=1" in block]
-    assert {block.partition(":")[0] for block in on_gpus} == {"features", "train", "train_ablation"}
-    assert all("slurm_partition=gpu" in block for block in on_gpus), "no GPU is asked of a partition without any"
+    assert all("mem_mb=6300" in block and "gpu=1" in block for block in trains)
+    minutes = {block: int(re.findall(r"runtime=(\d+)", block)[0]) for block in trains}
+    custom, resnet = (
+        next(minutes[block] for block in trains if f"/{name}/" in block) for name in ("custom", "resnet18-III")
+    )
+    assert 10 < custom < resnet < 240
+    on_gpus = {block.partition(":")[0] for block in blocks if "gpu=1" in block}
+    assert on_gpus == {"explain", "features", "train", "train_ablation"}
+
+
+def test_jobs_without_a_gpu_go_to_the_first_of_slurms_partitions() -> None:
+    partitions = read_partition_file(REPOSITORY / "profiles" / "slurm" / "partitions.yaml")
+    assert [(partition.name, partition.limits.max_gpu > 0) for partition in partitions] == [
+        ("cpu", False),
+        ("gpu", True),
+    ]
+    profile = read_yaml(REPOSITORY / "profiles" / "slurm" / "profile.yaml")
+    assert (REPOSITORY / profile["slurm-partition-config"]).is_file()
+
+
+def test_seeds_share_a_job_where_the_config_says_so(repository: Path) -> None:
+    changes = ["name=small", "seeds=[42, 43]", "data={source: embedded}", "protocols=[published]", "device=cpu"]
+    shared = [*changes, "ablations=[pixel-scale]", "weights={resnet18: none}", "seeds_in_one_job=true"]
+    done = snakemake(repository, "-n", "--forceall", "--config", *shared)
+    planned = jobs(done)
+    assert planned["train"] == len(EXPERIMENTS) and planned["train_ablation"] == 3
+    job = next(block for block in done.stdout.split("\nrule ") if block.startswith("train:") and "/custom/" in block)
+    outputs = re.findall(r"output: (.+)", job)[0].split(", ")
+    assert {f"results/small/training/runs/published/custom/seed-{seed}/run.json" for seed in (42, 43)} < set(outputs)
 
 
 def test_the_default_is_the_study_and_keys_are_changed_on_the_command_line(repository: Path) -> None:
@@ -105,6 +142,8 @@ def test_the_default_is_the_study_and_keys_are_changed_on_the_command_line(repos
         (["--config", "imagesize=64"], ["unknown key 'imagesize'", "did you mean 'image_size'?"]),
         (["--config", "seeds=[42, first]"], ["'seeds.1': 'first' is not of type 'integer'"]),
         (["--configfile", "config/dev.yaml"], ["CXR_DATA"]),
+        (["--sdm", "apptainer"], ["apptainer build cxr.sif apptainer.def", "--config container=cxr.sif"]),
+        (["--sdm", "apptainer", "--config", "container=none.sif"], ["none.sif", "does not exist", "apptainer build"]),
         (["--configfile", "config/reference-training.yaml"], ["weights.resnet18.file", "CXR_WEIGHTS"]),
         (
             ["--configfile", "config/dev.yaml", "--config", 'data={"source":"folder","folder":"/none"}'],

@@ -21,9 +21,11 @@ rule claims:
         f"{RESULTS}/logs/claims/claims.log",
     benchmark:
         f"{RESULTS}/benchmarks/claims/claims.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.claims.write"),

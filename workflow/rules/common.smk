@@ -1,4 +1,6 @@
-# What several rules name: the runs, and what a job that trains reads.
+# What several rules name: the runs, what a job that trains reads, and what jobs ask of a cluster.
+import functools
+
 RUN = f"{RESULTS}/training/runs/{{protocol}}/{{experiment}}/seed-{{seed}}"
 RUNS = [f"{RESULTS}/training/{place}" for place in study.run_places()]
 ARCHIVED = [
@@ -47,9 +49,19 @@ FIRST = {
 LONG = config["device"] == "cpu" and workload.rough_seconds(study) > 1800
 ESTIMATE = [f"{RESULTS}/training/estimate.json"] if LONG else []
 
-# A job trains one run, or all experiments of a protocol and a seed one after another (config key one_process).
+# A job trains one run, or several one after another: all experiments of a protocol (config key one_process), all seeds
+# (seeds_in_one_job), or both.
+JOB_EXPERIMENTS = study.experiments if config.get("one_process") else ["{experiment}"]
+JOB_SEEDS = config["seeds"] if config.get("seeds_in_one_job") else ["{seed}"]
 JOB_NAME = "all" if config.get("one_process") else "{experiment}"
-JOB_EXPERIMENTS = study.experiments if config.get("one_process") else [JOB_NAME]
+JOB_SEED = "all" if config.get("seeds_in_one_job") else "{seed}"
+
+
+def outputs_of_runs(name, experiments=JOB_EXPERIMENTS):
+    """A file of each run that a job trains."""
+    return expand(
+        f"{RUN}/{name}", experiment=experiments, seed=JOB_SEEDS, allow_missing=True
+    )
 
 
 def experiments_of(wildcards):
@@ -59,14 +71,20 @@ def experiments_of(wildcards):
     )
 
 
+def seeds_of(wildcards):
+    """The seeds that a job trains with."""
+    return [int(wildcards.seed)] if "seed" in wildcards.keys() else JOB_SEEDS
+
+
 def runs_of(wildcards):
     """The settings of a job's runs, by their folders."""
-    protocol, seed = wildcards.protocol, int(wildcards.seed)
+    protocol = wildcards.protocol
     return {
         RUN.format(
             protocol=protocol, experiment=experiment, seed=seed
         ): settings.run_settings(study, experiment, protocol, seed)
         for experiment in experiments_of(wildcards)
+        for seed in seeds_of(wildcards)
     }
 
 
@@ -107,3 +125,26 @@ def weights_of(wildcards):
         for name in experiments_of(wildcards)
     } - {None}
     return expand(f"{RESULTS}/networks/{{backbone}}.pt", backbone=sorted(backbones))
+
+
+def growing(amount):
+    """Memory in MB or time in minutes, that much more each time a job is submitted again."""
+    return lambda wildcards, attempt: amount * attempt
+
+
+IMAGES = workload.image_count(study)
+
+
+@functools.cache
+def minutes_of_run(protocol, experiment):
+    """The minutes that a run asks of a cluster."""
+    return workload.minutes_to_ask(study, protocol, experiment, IMAGES)
+
+
+def minutes_of(wildcards, attempt):
+    """The minutes that a job's runs ask of a cluster, with ten for what comes before and after them."""
+    minutes = sum(
+        minutes_of_run(wildcards.protocol, experiment)
+        for experiment in experiments_of(wildcards)
+    )
+    return attempt * (10 + round(minutes * len(seeds_of(wildcards))))

@@ -22,10 +22,12 @@ rule evaluate:
         f"{RESULTS}/logs/evaluation/evaluate.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/evaluate.tsv"
+    group:
+        "paper"
     threads: 8
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.evaluate"),
@@ -46,9 +48,11 @@ rule uncertainty:
         f"{RESULTS}/benchmarks/evaluation/uncertainty.tsv"
     # The longest of those that wait for the metrics, and the paper waits for all of them.
     priority: 5
+    group:
+        "paper"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.uncertainty"),
@@ -67,9 +71,11 @@ rule other_sizes:
         f"{RESULTS}/logs/evaluation/other_sizes.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/other_sizes.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.other_sizes"),
@@ -93,9 +99,11 @@ rule baselines:
         f"{RESULTS}/logs/evaluation/baselines.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/baselines.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         config=json.dumps(config),
         features=f"--features {' '.join(FEATURES)}" if FEATURES else "",
@@ -120,9 +128,11 @@ rule facts:
         f"{RESULTS}/logs/evaluation/facts.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/facts.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=1000,
-        runtime=5,
+        mem_mb=growing(1000),
+        runtime=growing(5),
     params:
         code=code_of("cxr.evaluation.facts"),
     shell:
@@ -146,9 +156,11 @@ rule ablations:
         f"{RESULTS}/logs/evaluation/ablations.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/ablations.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=2000,
-        runtime=20,
+        mem_mb=growing(2000),
+        runtime=growing(20),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.ablations"),
@@ -167,9 +179,11 @@ rule agreement:
         f"{RESULTS}/logs/evaluation/agreement.log",
     benchmark:
         f"{RESULTS}/benchmarks/evaluation/agreement.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.evaluation.agreement"),

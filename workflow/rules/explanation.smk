@@ -44,8 +44,8 @@ rule explain:
         gpu_mb=lambda wildcards: max(
             settings.gpu_mb(study, name) for name in experiments_of(wildcards)
         ),
-        mem_mb=6500,
-        runtime=60,
+        mem_mb=growing(workload.memory_mb(study)),
+        runtime=growing(60),
     params:
         runs=lambda wildcards: [
             f"runs/{wildcards.protocol}/{experiment}/seed-{wildcards.seed}"

@@ -47,9 +47,11 @@ rule figures:
         f"{RESULTS}/logs/figures/figures.log",
     benchmark:
         f"{RESULTS}/benchmarks/figures/figures.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.figures.draw"),

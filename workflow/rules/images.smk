@@ -10,8 +10,8 @@ rule images:
         f"{RESULTS}/benchmarks/images/images.tsv"
     threads: 4
     resources:
-        mem_mb=2000,
-        runtime=240,
+        mem_mb=growing(2000),
+        runtime=growing(240),
     params:
         source=json.dumps(SOURCE),
         folder=f"{RESULTS}/images/files",
@@ -32,10 +32,12 @@ rule manifest:
         f"{RESULTS}/logs/images/manifest.log",
     benchmark:
         f"{RESULTS}/benchmarks/images/manifest.tsv"
+    group:
+        "preprocessing"
     threads: 8
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         code=code_of("cxr.images.manifest"),
     shell:

@@ -11,8 +11,8 @@ rule weights:
         f"{RESULTS}/benchmarks/networks/{{backbone}}.tsv"
     priority: 20
     resources:
-        mem_mb=2000,
-        runtime=30,
+        mem_mb=growing(2000),
+        runtime=growing(30),
     params:
         settings=lambda wildcards: json.dumps(WEIGHTS[wildcards.backbone]),
         code=code_of("cxr.networks.weights"),

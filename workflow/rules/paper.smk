@@ -43,9 +43,11 @@ rule paper:
         f"{RESULTS}/logs/paper/paper.log",
     benchmark:
         f"{RESULTS}/benchmarks/paper/paper.tsv"
+    group:
+        "paper"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.paper.write"),

@@ -10,9 +10,11 @@ rule split:
         f"{RESULTS}/logs/preprocessing/{{protocol}}/split.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/{{protocol}}/split.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=500,
-        runtime=5,
+        mem_mb=growing(500),
+        runtime=growing(5),
     params:
         settings=lambda wildcards: json.dumps(
             settings.split_settings(study, wildcards.protocol)
@@ -45,10 +47,12 @@ rule arrays:
         kind="(-antialias)?(-average)?",
     # The longest jobs wait for them, and start before the short ones.
     priority: 20
+    group:
+        "preprocessing"
     threads: 8
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         code=code_of("cxr.preprocessing.arrays"),
     shell:
@@ -69,9 +73,11 @@ rule lungs:
         f"{RESULTS}/logs/preprocessing/lungs.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/lungs.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         code=code_of("cxr.preprocessing.lungs"),
     shell:
@@ -95,9 +101,11 @@ rule normalisation:
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/{{protocol}}/normalisation.tsv"
     priority: 20
+    group:
+        "preprocessing"
     resources:
-        mem_mb=3000,
-        runtime=10,
+        mem_mb=growing(3000),
+        runtime=growing(10),
     params:
         settings=rules.split.params.settings,
         code=code_of("cxr.preprocessing.normalisation"),
@@ -120,9 +128,11 @@ rule duplicates:
         f"{RESULTS}/logs/preprocessing/duplicates.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/duplicates.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.preprocessing.duplicates"),
@@ -144,9 +154,11 @@ rule intensity:
         f"{RESULTS}/logs/preprocessing/intensity.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/intensity.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=2000,
-        runtime=10,
+        mem_mb=growing(2000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.preprocessing.intensity"),
@@ -171,9 +183,11 @@ rule examples:
         f"{RESULTS}/logs/preprocessing/examples.log",
     benchmark:
         f"{RESULTS}/benchmarks/preprocessing/examples.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=2000,
-        runtime=5,
+        mem_mb=growing(2000),
+        runtime=growing(5),
     params:
         settings=json.dumps(
             {

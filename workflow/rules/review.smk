@@ -9,8 +9,8 @@ rule verify:
     log:
         f"{RESULTS}/logs/review/verify.log",
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=growing(4000),
+        runtime=growing(60),
     params:
         config=json.dumps(config),
     # The record is no output: what a failing rule has made is deleted.
@@ -32,8 +32,8 @@ rule download_checkpoint:
     benchmark:
         f"{RESULTS}/benchmarks/review/checkpoints/{{experiment}}/download.tsv"
     resources:
-        mem_mb=500,
-        runtime=30,
+        mem_mb=growing(500),
+        runtime=growing(30),
     params:
         settings=lambda wildcards: json.dumps(
             config["checkpoints"][wildcards.experiment]
@@ -66,8 +66,8 @@ rule verify_checkpoint:
         f"{RESULTS}/benchmarks/review/checkpoints/{{experiment}}/verify.tsv"
     threads: config.get("threads", 1)
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=growing(3000),
+        runtime=growing(30),
     params:
         code=code_of("cxr.review.checkpoints"),
     shell:

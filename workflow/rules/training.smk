@@ -10,8 +10,8 @@ rule estimate:
     priority: 100
     threads: 1024
     resources:
-        mem_mb=3000,
-        runtime=10,
+        mem_mb=growing(3000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.training.estimate"),
@@ -48,8 +48,8 @@ rule features:
                 study, wildcards.backbone, wildcards.protocol
             )
         ),
-        mem_mb=3000,
-        runtime=120,
+        mem_mb=growing(workload.memory_mb(study)),
+        runtime=growing(60),
     params:
         settings=lambda wildcards: json.dumps(
             settings.features_settings(study, wildcards.backbone, wildcards.protocol)
@@ -75,9 +75,11 @@ rule first_batch:
         f"{RESULTS}/logs/training/first_batch.log",
     benchmark:
         f"{RESULTS}/benchmarks/training/first_batch.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=3000,
-        runtime=5,
+        mem_mb=growing(3000),
+        runtime=growing(5),
     params:
         settings=json.dumps(settings.run_settings(study, **FIRST)),
         code=code_of("cxr.training.first_batch"),
@@ -98,20 +100,14 @@ rule train:
         weights=weights_of,
         features=features_of,
     output:
-        predictions=expand(
-            f"{RUN}/predictions.csv", experiment=JOB_EXPERIMENTS, allow_missing=True
-        ),
-        history=expand(
-            f"{RUN}/history.csv", experiment=JOB_EXPERIMENTS, allow_missing=True
-        ),
-        checkpoint=expand(
-            f"{RUN}/checkpoint.pt", experiment=JOB_EXPERIMENTS, allow_missing=True
-        ),
-        record=expand(f"{RUN}/run.json", experiment=JOB_EXPERIMENTS, allow_missing=True),
+        predictions=outputs_of_runs("predictions.csv"),
+        history=outputs_of_runs("history.csv"),
+        checkpoint=outputs_of_runs("checkpoint.pt"),
+        record=outputs_of_runs("run.json"),
     log:
-        f"{RESULTS}/logs/training/{{protocol}}/{JOB_NAME}/seed-{{seed}}/train.log",
+        f"{RESULTS}/logs/training/{{protocol}}/{JOB_NAME}/seed-{JOB_SEED}/train.log",
     benchmark:
-        f"{RESULTS}/benchmarks/training/{{protocol}}/{JOB_NAME}/seed-{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/training/{{protocol}}/{JOB_NAME}/seed-{JOB_SEED}.tsv"
     wildcard_constraints:
         protocol="|".join(study.protocols),
     priority: 10
@@ -121,8 +117,8 @@ rule train:
         gpu_mb=lambda wildcards: max(
             settings.gpu_mb(study, name) for name in experiments_of(wildcards)
         ),
-        mem_mb=6500,
-        runtime=240,
+        mem_mb=growing(workload.memory_mb(study)),
+        runtime=minutes_of,
     params:
         runs=lambda wildcards: json.dumps(runs_of(wildcards)),
         weights=lambda wildcards, input: (
@@ -142,14 +138,14 @@ rule train:
 # Under a protocol with one choice flipped, a few experiments are run, each by a job of its own.
 use rule train as train_ablation with:
     output:
-        predictions=f"{RUN}/predictions.csv",
-        history=f"{RUN}/history.csv",
-        checkpoint=f"{RUN}/checkpoint.pt",
-        record=f"{RUN}/run.json",
+        predictions=outputs_of_runs("predictions.csv", ["{experiment}"]),
+        history=outputs_of_runs("history.csv", ["{experiment}"]),
+        checkpoint=outputs_of_runs("checkpoint.pt", ["{experiment}"]),
+        record=outputs_of_runs("run.json", ["{experiment}"]),
     log:
-        f"{RESULTS}/logs/training/{{protocol}}/{{experiment}}/seed-{{seed}}/train.log",
+        f"{RESULTS}/logs/training/{{protocol}}/{{experiment}}/seed-{JOB_SEED}/train.log",
     benchmark:
-        f"{RESULTS}/benchmarks/training/{{protocol}}/{{experiment}}/seed-{{seed}}.tsv"
+        f"{RESULTS}/benchmarks/training/{{protocol}}/{{experiment}}/seed-{JOB_SEED}.tsv"
     wildcard_constraints:
         protocol="[^/]+~[^/]+",
     priority: 0
@@ -174,9 +170,11 @@ rule unpack_runs:
         f"{RESULTS}/logs/training/unpack_runs.log",
     benchmark:
         f"{RESULTS}/benchmarks/training/unpack_runs.tsv"
+    group:
+        "preprocessing"
     resources:
-        mem_mb=1000,
-        runtime=10,
+        mem_mb=growing(1000),
+        runtime=growing(10),
     params:
         config=json.dumps(config),
         code=code_of("cxr.training.archive"),
