@@ -54,7 +54,7 @@ def write_other_sizes(
         _check_settings(study, settings, f"{archive}: {place}")
         predictions = pd.read_csv(io.BytesIO(files["predictions.csv"]), dtype=PATIENTS, keep_default_na=False)
         rows = pd.read_csv(layout.split(results, protocol)).query("set != 'train'")
-        if predictions[JUDGED].to_numpy().tolist() != rows[JUDGED].to_numpy().tolist():
+        if _judged(predictions) != _judged(rows):
             raise InputError(
                 f"{archive}: {place} predicts other images than the sets of {layout.split(results, protocol)}; take "
                 f"other_sizes out of the config."
@@ -65,6 +65,11 @@ def write_other_sizes(
         for (protocol, experiment, size), by_seed in sorted(found.items(), key=lambda item: _rank(study, item[0]))
     ]
     write_json(other_sizes, {"archive": archive.name, "sha256": sha256_of(archive), "rows": rows_of_all})
+
+
+def _judged(rows: pd.DataFrame) -> list[list[Any]]:
+    """Path, set and label of each image; the path without its suffix, as copies at other sizes may be other files."""
+    return rows[JUDGED].assign(path=rows["path"].str.rsplit(".", n=1).str[0]).to_numpy().tolist()  # type: ignore[no-any-return]
 
 
 def _check_settings(study: Study, settings: Mapping[str, Any], run: str) -> None:
