@@ -69,7 +69,7 @@ def write_other_sizes(
 
 def _judged(rows: pd.DataFrame) -> list[list[Any]]:
     """Path, set and label of each image; the path without its suffix, as copies at other sizes may be other files."""
-    return rows[JUDGED].assign(path=rows["path"].str.rsplit(".", n=1).str[0]).to_numpy().tolist()  # type: ignore[no-any-return]
+    return rows[JUDGED].assign(path=rows["path"].str.rsplit(".", n=1).str[0]).to_numpy().tolist()
 
 
 def _check_settings(study: Study, settings: Mapping[str, Any], run: str) -> None:
