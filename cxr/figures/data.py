@@ -100,9 +100,9 @@ class FigureData:
     verdicts: Mapping[str, tuple[str, str, str]]
     ablations: tuple[Mapping[str, Any], ...]
     networks: Mapping[str, Any]
-    explanations: Mapping[str, Explanation]
     synthetic: tuple[str, ...]
     notes: Mapping[str, str]
+    explanations: Mapping[str, Explanation] = field(default_factory=dict)
     images: ImageData | None = None
     agreement: Mapping[str, Any] = field(default_factory=dict)
     predictions: Mapping[str, pd.DataFrame] = field(default_factory=dict)

@@ -26,7 +26,7 @@ STUDY = make_study(experiments=EXPERIMENTS)
 def root(tmp_path: Path) -> Path:
     """Results of a few experiments with their explanations."""
     write_cohort(tmp_path, False)
-    write_images(tmp_path, STUDY, "published")
+    write_images(tmp_path, STUDY)
     for experiment in EXPERIMENTS:
         write_run(tmp_path, STUDY, experiment, "published", 42)
         write_explanation(tmp_path, STUDY, experiment, "published", 42)

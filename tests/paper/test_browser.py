@@ -68,7 +68,7 @@ def opened(browser: Any, address: str) -> Iterator[Any]:
 
     def open_page(width: int = 1400, **options: Any) -> Any:
         contexts.append(browser.new_context(viewport={"width": width, "height": 900}, offline=True, **options))
-        contexts[-1].set_default_timeout(5000)
+        contexts[-1].set_default_timeout(30_000)
         tab = contexts[-1].new_page()
         tab.on("pageerror", lambda fault: faults.append(str(fault)))
         tab.on("console", lambda message: faults.append(message.text) if message.type == "error" else None)
