@@ -442,7 +442,7 @@ def test_every_figure_is_drawn_says_what_its_data_are_and_is_the_same_twice(whol
         assert "<dc:date>" not in drawing
         assert name.endswith(".json") or f">{SYNTHETIC}<" in drawing
         assert STAND_IN not in drawing
-    assert sum(path.stat().st_size for path in (figures / "paper").iterdir()) < 1_200_000
+    assert sum(path.stat().st_size for path in (figures / "paper").iterdir()) < 2_800_000
 
 
 def test_real_data_with_stand_ins_say_only_so(whole, tmp_path):
