@@ -526,8 +526,9 @@ def undrawn(figure: Figure) -> set:
     for axes in figure.axes:
         for axis in (axes.xaxis, axes.yaxis):
             low, high = sorted(axis.get_view_interval())
-            ticks = zip(axis.get_majorticklocs(), axis.get_ticklabels(), strict=True)
-            found |= {label for place, label in ticks if not low <= place <= high}
+            places = axis.get_majorticklocs()
+            ticks = zip(places, axis.get_major_ticks(len(places)), strict=True)
+            found |= {tick.label1 for place, tick in ticks if not low <= place <= high}
             if not (axis.get_visible() and axes.axison):
                 found |= set(axis.findobj(is_text))
     return found
