@@ -12,14 +12,13 @@ import pandas as pd
 
 from cxr.errors import InputError
 from cxr.evaluation.agreement import read_test_predictions
-from cxr.figures.explanations import Explanation, read_explanation, rows_of
+from cxr.figures.explanations import Explanation, read_explanation
 from cxr.figures.image_data import ImageData, read_image_data
 from cxr.figures.sources import signs_of
 from cxr.figures.xrays import XRays, find_xrays
 from cxr.files import read_json
 from cxr.images.cohort import may_show_images
 from cxr.study import layout
-from cxr.study.arrays import array_name
 from cxr.study.config import PAPER, Study
 from cxr.study.published import printed_row
 from cxr.study.schemas import read_yaml, validate
@@ -161,6 +160,7 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
     agreement = layout.evaluation(results, "agreement.json")
     agreed = read_json(agreement)["protocols"][first] if agreement.exists() else {}
     may_show = may_show_images(config, cohort, printed["dataset"])
+    xrays = find_xrays(study, results, first) if may_show else None
     return FigureData(
         protocols={name: content["title"] for name, content in study.protocols.items()},
         outcomes=outcomes,
@@ -173,8 +173,8 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
         verdicts=_verdicts(claims, words["verdicts"]),
         ablations=tuple(read_json(ablations)["rows"]) if ablations.exists() else (),
         networks=networks,
+        explanations=_explanations(results, first, outcomes, xrays),
         synthetic=(words["synthetic_mark"],) if cohort["synthetic"] else (),
-        explanations=_explanations(study, results, first, outcomes),
         notes={
             mark["sign"]: mark["short"]
             for mark in words["marks"].values()
@@ -184,16 +184,15 @@ def read_figure_data(config: Mapping[str, Any], results: Path, published: Path) 
         agreement=agreed,
         predictions=read_test_predictions(results, first, agreed.get("seeds", {})) if agreed else {},
         may_show_images=may_show,
-        xrays=find_xrays(study, results, first) if may_show and agreed else None,
+        xrays=xrays if agreed else None,
     )
 
 
 def _explanations(
-    study: Study, results: Path, protocol: str, outcomes: Mapping[str, Outcome]
+    results: Path, protocol: str, outcomes: Mapping[str, Outcome], xrays: XRays | None
 ) -> dict[str, Explanation]:
-    array, rows = layout.array(results, array_name(study, 1.0, protocol)), rows_of(layout.manifest(results))
     found = {
-        name: read_explanation(results, layout.place_of(protocol, name, next(iter(outcome.records))), array, rows)
+        name: read_explanation(results, layout.place_of(protocol, name, next(iter(outcome.records))), xrays)
         for name, outcome in outcomes.items()
         if outcome.records
     }

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cxr.figures.xrays import XRays
 from cxr.files import read_json
-from cxr.preprocessing.arrays import LEVEL, open_array
 from cxr.study import layout
 
 Numbers = npt.NDArray[np.floating[Any]]
@@ -22,7 +22,7 @@ class Case:
 
     Attributes:
         name: ``true positive``, ``true negative``, ``false positive`` or ``false negative``.
-        xray: shape (H, H), 0 (black) to 1.
+        xray: shape (H, H), 0 (black) to 1, at most 128 pixels a side.
         probability: of PNEUMONIA.
         predicted: the predicted class, 0 NORMAL or 1 PNEUMONIA.
         maps: by layer, Grad-CAM of both classes, shape (2, h, w), 0 to 1, the largest of the image.
@@ -58,14 +58,13 @@ class Explanation:
         return str(self.record["layers"][depth]["name"])
 
 
-def read_explanation(results: Path, place: str, array: Path, rows: Mapping[str, int]) -> Explanation | None:
+def read_explanation(results: Path, place: str, xrays: XRays | None) -> Explanation | None:
     """Return what explains a run; None where nothing does.
 
     Args:
         results: ``results/<config name>``.
         place: ``runs/<protocol>/<experiment>/seed-<seed>``.
-        array: all images, at the size that the network sees.
-        rows: the row of each image in it, by path.
+        xrays: the images, None where they may not be shown; there are no cases then.
     """
     folder = layout.explanation(results, place)
     record = read_json(folder / "explanation.json") if (folder / "explanation.json").exists() else {}
@@ -75,24 +74,20 @@ def read_explanation(results: Path, place: str, array: Path, rows: Mapping[str, 
         arrays = {name: stored[name] for name in stored.files}
     layers = [layer["name"] for layer in record["layers"].values()]
     predictions = _table(layout.run(results, place) / "predictions.csv")
-    images, cases = open_array(array), {}
+    shown = list(enumerate(zip(arrays["paths"].tolist(), arrays["case"].tolist(), strict=True)))
+    images = xrays.read(arrays["paths"].tolist()) if xrays is not None and shown else ()
+    cases = {}
     # Of each case the most confident image comes first and that of median confidence, if there are two, second.
-    for index, (path, name) in enumerate(zip(arrays["paths"].tolist(), arrays["case"].tolist(), strict=True)):
+    for (index, (path, name)), image in zip(shown, images, strict=False):
         cases[name] = Case(
             name=name,
-            xray=images[rows[path]] / (255.0 * LEVEL),
+            xray=image / 255.0,
             probability=float(predictions[path]["probability"]),
             predicted=int(predictions[path]["predicted"]),
             maps={layer: _relative(arrays, f"map/{layer}", index) for layer in layers},
             cam=_relative(arrays, "cam", index) if "cam/0" in arrays else None,
         )
     return Explanation(record, cases, arrays["filters"].astype(np.float64), _doubles(arrays.get("filters_before")))
-
-
-def rows_of(manifest: Path) -> dict[str, int]:
-    """Return the row of each image of ``manifest.csv`` by path, from 0."""
-    with manifest.open(encoding="utf-8", newline="") as stream:
-        return {row["path"]: number for number, row in enumerate(csv.DictReader(stream))}
 
 
 def _relative(arrays: Mapping[str, Numbers], name: str, index: int) -> Numbers:

@@ -44,9 +44,9 @@ def draw_inside(figure: Figure, data: FigureData) -> str | None:
     left, right = (axes_at(figure, LABELS + number * (width + 0.25), top, width, height) for number in (0, 1))
     titles = [data.title(name) for name in found]
     for axes in (left, right):
-        axes.set(ylim=(len(found) - 0.5, -0.5), yticks=range(len(found)))
-        axes.set_yticklabels(titles if axes is left else [])
-        axes.tick_params(axis="y", length=0)
+        axes.set(ylim=(len(found) - 0.5, -0.5), yticks=[])
+    left.set_yticks(range(len(found)), titles)
+    left.tick_params(axis="y", length=0)
     _draw_shares(left, found)
     _draw_aurocs(right, found)
     _draw_check(figure, data, found, top + height + below + 0.3, check)

@@ -19,8 +19,6 @@ DEPTHS = ("shallow", "deep")
 COLOURS = "inferno"
 # How much of the X-ray the strongest relevance covers.
 COVER = 0.65
-# Images are drawn with at most so many pixels a side: at their size in print more could not be seen.
-PIXELS = 128
 BAR = 0.5
 NOTHING = "A map without colour is 0 everywhere: nothing at that layer speaks for the class."
 
@@ -47,14 +45,14 @@ def draw_maps(figure: Figure, data: FigureData) -> str | None:
     """Draw Grad-CAM of the predicted class at the deep layer, for the most accurate network of each architecture.
 
     Returns:
-        Which networks and layers they are; None without an explained network, or where images stay private.
+        Which networks and layers they are; None without an explained network or where images may not be shown.
     """
     found: dict[str, str] = {}
     for name in main_networks(data):
         backbone = data.outcomes[name].spec["model"]["backbone"]
         if backbone not in found or _accuracy(data, name) > _accuracy(data, found[backbone]):
             found[backbone] = name
-    if not found or not data.may_show_images:
+    if not any(data.explanations[name].cases for name in found.values()):
         return None
     columns = 2 * len(found)
     label, gap = 0.62, 0.14
@@ -95,7 +93,7 @@ def draw_all_maps(figure: Figure, data: FigureData, architecture: str) -> str | 
         What is drawn; None without an explained network of this architecture.
     """
     names = [name for name in main_networks(data) if data.outcomes[name].spec["model"]["backbone"] == architecture]
-    if not names or not data.may_show_images:
+    if not any(data.explanations[name].cases for name in names):
         return None
     gap, heading, title, line = 0.1, 0.46, 0.2, 0.15
     side = (FULL - gap) / 10
@@ -140,7 +138,7 @@ def draw_cams(figure: Figure, data: FigureData) -> str | None:
     """
     shown = main_networks(data)
     defined = {name: found for name, found in shown.items() if found.record["cam"]["defined"]}
-    if not defined or not data.may_show_images:
+    if not any(found.cases for found in defined.values()):
         return None
     gap, label, heading, line = 0.1, 0.95, 0.36, 0.14
     side = (FULL - label - 3 * gap) / 8
@@ -224,18 +222,8 @@ def _draw_case(
     _draw_picture(axes, (left + side, top), side, _over(case.xray, case.maps[layer][case.predicted]))
 
 
-def _reduced(xray: Numbers) -> Numbers:
-    step = -(-len(xray) // PIXELS)
-    if step == 1:
-        return xray
-    side = len(xray) // step
-    cut = xray[: side * step, : side * step]
-    reduced: Numbers = cut.reshape(side, step, side, step).mean(axis=(1, 3))
-    return reduced
-
-
 def _grey(xray: Numbers) -> Numbers:
-    return np.repeat(_reduced(xray)[:, :, None], 3, axis=2)
+    return np.repeat(xray[:, :, None], 3, axis=2)
 
 
 def _over(xray: Numbers, relevance: Numbers) -> Numbers:

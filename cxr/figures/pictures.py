@@ -53,7 +53,7 @@ def draw_grid(
     top = TOP_MARGIN
     for row, (pictures, texts) in enumerate(zip(rows, words, strict=True)):
         for column, (picture, text) in enumerate(zip(pictures, texts, strict=True)):
-            below = LINE * lines[row] if above else 0.0
+            below = LINE * lines[row] + 0.02 if above else 0.0
             axes = axes_at(figure, left + column * (side + GAP), top + below, side, side)
             # "none" stores the pixels themselves instead of a copy at the resolution of the drawing.
             axes.imshow(reduced(picture), cmap="gray", vmin=0, vmax=255, interpolation="none", aspect="auto")

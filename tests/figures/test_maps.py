@@ -10,11 +10,12 @@ from matplotlib.figure import Figure
 from result_tree import PAPER, make_study, weigh, write_cohort, write_explanation, write_images, write_run
 
 from cxr.figures.data import FigureData, read_figure_data
-from cxr.figures.explanations import read_explanation, rows_of
+from cxr.figures.explanations import read_explanation
 from cxr.figures.filters import draw_filters, mosaic_of
 from cxr.figures.inside import draw_inside
 from cxr.figures.maps import draw_all_maps, draw_cams, draw_maps, main_networks
 from cxr.figures.style import paper_style
+from cxr.figures.xrays import XRays
 from cxr.files import read_json, write_json
 from cxr.study import layout
 
@@ -25,7 +26,7 @@ STUDY = make_study(experiments=EXPERIMENTS)
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
     """Results of a few experiments with their explanations."""
-    write_cohort(tmp_path, False)
+    write_cohort(tmp_path, True)
     write_images(tmp_path, STUDY)
     for experiment in EXPERIMENTS:
         write_run(tmp_path, STUDY, experiment, "published", 42)
@@ -72,7 +73,9 @@ def test_nothing_is_drawn_without_an_explanation(root: Path) -> None:
 
 
 def test_a_case_has_its_own_pixels_its_probability_and_maps_that_share_a_scale(root: Path) -> None:
-    folder, rows = folder_of(root, "resnet18-III"), rows_of(layout.manifest(root))
+    folder, whole = folder_of(root, "resnet18-III"), read(root).xrays
+    assert whole is not None
+    rows = whole.rows
     with np.load(folder / "maps.npz") as stored:
         arrays = dict(stored)
     paths, case = arrays["paths"], arrays["case"]
@@ -83,12 +86,13 @@ def test_a_case_has_its_own_pixels_its_probability_and_maps_that_share_a_scale(r
     arrays["paths"][1] = median
     arrays["map/layer4/0"][1], arrays["map/layer4/1"][1] = 0.25, 0.5
     np.savez_compressed(folder / "maps.npz", **arrays)
-    images = np.random.default_rng(0).integers(0, 255 * 128, (len(rows), 8, 8)).astype(np.int16)
-    np.save(root / "8px.npy", images)
-    found = read_explanation(root, layout.place_of("published", "resnet18-III", 42), root / "8px.npy", rows)
+    images = np.random.default_rng(0).integers(0, 256, (len(rows), 8, 8))
+    np.save(root / "8px.npy", (images * 128).astype(np.int16))
+    xrays = XRays(root / "8px.npy", rows)
+    found = read_explanation(root, layout.place_of("published", "resnet18-III", 42), xrays)
     assert found is not None
     shown = found.cases[str(case[0])]
-    np.testing.assert_allclose(shown.xray, images[rows[median]] / (255 * 128))
+    np.testing.assert_allclose(shown.xray, images[rows[median]] / 255)
     table = (layout.run(root, layout.place_of("published", "resnet18-III", 42)) / "predictions.csv").read_text()
     assert f"{median},test,1," in table and f",{shown.probability:.9g},{shown.predicted}\n" in table
     np.testing.assert_array_equal(shown.maps["layer4"], [np.full((2, 2), 0.5), np.ones((2, 2))])
@@ -109,10 +113,21 @@ def test_relevance_colours_its_own_place_and_no_other(root: Path) -> None:
         assert abs(changed[:, 0].mean() - (4 * row + 1.5)) < 1.5
 
 
+def test_no_image_is_drawn_where_images_may_not_be_shown(root: Path) -> None:
+    # Of patients of one's own.
+    write_cohort(root, False)
+    found = read(root)
+    assert found.xrays is None
+    for draw, *arguments in ((draw_maps,), (draw_all_maps, "resnet18"), (draw_cams,)):
+        assert drawn(draw, found, *arguments)[1] is None
+    assert drawn(draw_inside, found)[1] is not None
+
+
 def test_large_images_are_drawn_smaller(root: Path) -> None:
-    array = next((root / "preprocessing" / "arrays").iterdir())
-    images = np.load(array)
-    np.save(array, images.repeat(4, axis=1).repeat(4, axis=2))
+    found = read(root).xrays
+    assert found is not None
+    images = np.load(found.array)
+    np.save(found.array, images.repeat(4, axis=1).repeat(4, axis=2))
     assert {picture.shape for picture in pictures(drawn(draw_maps, read(root))[0])[:-1]} == {(128, 128, 3)}
 
 
