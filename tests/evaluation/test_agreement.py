@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from result_tree import make_study, write_images, write_run
+from result_tree import make_study, write_cohort, write_images, write_run
 
 from cxr.errors import InputError
 from cxr.evaluation.agreement import agreement_of, first_seeds, kappa_of, read_test_predictions
@@ -73,6 +73,7 @@ def test_the_most_certain_mistakes_come_first_and_ties_in_the_order_of_their_pat
 
 def test_the_first_seed_that_is_done_stands_for_a_network_and_other_test_images_are_refused(tmp_path: Path) -> None:
     study = make_study(experiments=["custom", "custom-T1", "custom-T2"], seeds=[1, 2])
+    write_cohort(tmp_path, synthetic=True)
     write_images(tmp_path, study)
     for experiment, seed in (("custom", 1), ("custom", 2), ("custom-T1", 2)):
         write_run(tmp_path, study, experiment, "published", seed)

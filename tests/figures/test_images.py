@@ -58,6 +58,7 @@ def data_of(images: ImageData | None) -> FigureData:
         networks={},
         synthetic=(),
         notes={},
+        may_show_images=True,
         images=images,
     )
 
@@ -103,7 +104,7 @@ def test_samples_are_of_every_kind_that_there_is_and_always_the_same(images: Ima
     figure, finding = drawn(draw_samples, images)
     kinds = ["normal", "bacterial\npneumonia", "viral\npneumonia"]
     assert sorted({word for word in words(figure) if word not in ("train", "test")}) == sorted(kinds)
-    assert finding is not None and finding.startswith("24 of 128 X-rays")
+    assert finding is not None and finding.startswith("24 of 408 X-rays")
     # A cohort of one's own may not tell the etiology.
     unknown = images.manifest["etiology"].where(images.manifest["class"] == "NORMAL", "unknown")
     figure, _ = drawn(draw_samples, replace(images, manifest=images.manifest.assign(etiology=unknown)))

@@ -9,7 +9,17 @@ from pathlib import Path
 
 import pytest
 from pypdf import PdfReader
-from result_tree import PAPER, make_study, rescore, weigh, write_cohort, write_pictures, write_run, write_tree
+from result_tree import (
+    PAPER,
+    make_study,
+    rescore,
+    weigh,
+    write_cohort,
+    write_images,
+    write_pictures,
+    write_run,
+    write_tree,
+)
 
 from cxr.errors import InputError
 from cxr.paper.page import render_paper
@@ -185,6 +195,7 @@ def test_real_data_are_not_called_synthetic(study, own_results):
     write_cohort(own_results, synthetic=False)
     rescore(own_results, RUN)
     shutil.rmtree(own_results / "preprocessing")
+    write_images(own_results, study)
     weigh(own_results, study)
     real = words(render_paper(study, own_results)).lower()
     assert "synthetic" not in real and "phantom" not in real

@@ -179,7 +179,11 @@ def changed(run: Path, **changes: Any) -> None:
     write_json(run / "run.json", read_json(run / "run.json") | changes)
 
 
-def test_a_run_that_is_not_finished_or_was_changed_is_refused(own_run: Path, xray: Path) -> None:
+def test_a_run_that_is_not_finished_or_was_changed_is_refused(
+    own_run: Path, xray: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Where no other results are found.
+    monkeypatch.chdir(tmp_path)
     record = read_json(own_run / "run.json")
     changed(own_run, status="not run", reason="no weights")
     with pytest.raises(InputError, match=r"was not run \(no weights\); no finished run was found"):
