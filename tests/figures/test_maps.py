@@ -20,7 +20,7 @@ from cxr.files import read_json, write_json
 from cxr.study import layout
 
 EXPERIMENTS = ["custom", "custom-T1", "resnet18-I-trial", "resnet18-I-10", "resnet18-III"]
-STUDY = make_study(experiments=EXPERIMENTS, show_images=True)
+STUDY = make_study(experiments=EXPERIMENTS)
 
 
 @pytest.fixture
