@@ -261,11 +261,17 @@ def write_run(root: Path, study: Study, experiment: str, protocol: str, seed: in
 
 
 def write_explanation(root: Path, study: Study, experiment: str, protocol: str, seed: int) -> None:
-    """Write what explains a run, with made-up numbers and maps of one warm corner; after ``write_run``."""
+    """Write what explains a run, with made-up numbers and maps of one warm corner; after ``write_run``.
+
+    A network whose layers ``paper/explanations.yaml`` does not name has no explanation.
+    """
     place = layout.place_of(protocol, experiment, seed)
     folder, model = layout.explanation(root, place), study.spec(experiment, protocol)["model"]
+    every = read_yaml(PAPER / "explanations.yaml")
+    if model["backbone"] not in every:
+        return
     folder.mkdir(parents=True)
-    rows = read_yaml(PAPER / "explanations.yaml")[model["backbone"]]
+    rows = every[model["backbone"]]
     layers = {rows["shallow"]: 16, rows["deep"]: 2}
     with (layout.run(root, place) / "predictions.csv").open() as stream:
         tested = [row for row in csv.DictReader(stream) if row["set"] == "test"]
