@@ -11,7 +11,7 @@ import pandas as pd
 from cxr.errors import InputError
 from cxr.evaluation.bootstrap import bootstrap_weights
 from cxr.evaluation.metrics import Integers, Numbers, confusion_counts
-from cxr.evaluation.predictions import read_predictions
+from cxr.evaluation.predictions import read_test_rows
 from cxr.evaluation.results import Results, Run
 from cxr.images.cohort import is_of_study, is_resized
 from cxr.study import layout
@@ -88,7 +88,7 @@ def evidence_of(study: Study, found: Results, root: Path, protocol: str, resampl
     runs: dict[str, dict[int, RunEvidence]] = {}
     for run in (run for run in found.runs if run.protocol == protocol):
         path = layout.run(root, run.place) / "predictions.csv"
-        test = _test_rows(path)
+        test = read_test_rows(path)
         if reference is None or weights is None:
             reference = test
             patients = test["patient_fine"].to_numpy(dtype=str)
@@ -148,15 +148,6 @@ def printed_evidence(study: Study, printed: Mapping[str, Any], curves: list[Mapp
             runs[name] = {0: RunEvidence(counts=counts, resampled=None, curves=by_column, steps=None)}
     absent = dict.fromkeys(study.catalogue["experiments"], "the study prints nothing of it")
     return Evidence(origin="the study's own numbers", runs=runs, absent=absent, printed=True)
-
-
-def _test_rows(path: Path) -> pd.DataFrame:
-    rows = read_predictions(path)
-    # The order of rows decides which patients are drawn.
-    test = rows[rows["set"] == "test"].sort_values("path", ignore_index=True)
-    if test.empty:
-        raise InputError(f"{path} has no rows of the set test; make the predictions again.")
-    return test
 
 
 def _of_run(run: Run, test: pd.DataFrame, weights: Integers) -> RunEvidence:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from cxr.evaluation.bootstrap import bootstrap_weights, interval, replicates
 from cxr.evaluation.metrics import Integers, Numbers
-from cxr.evaluation.predictions import read_predictions
+from cxr.evaluation.predictions import read_test_rows
 from cxr.files import read_json, write_json, written_whole
 from cxr.study import layout
 from cxr.study.config import Study
@@ -130,6 +130,5 @@ def _tests(results: Path, protocol: str, experiment: str, seeds: list[int]) -> d
     for seed in seeds:
         run = layout.run(results, layout.place_of(protocol, experiment, seed))
         if (run / "run.json").exists() and read_json(run / "run.json")["status"] == "done":
-            rows = read_predictions(run / "predictions.csv")
-            found[seed] = rows[rows["set"] == "test"].sort_values("path", ignore_index=True)
+            found[seed] = read_test_rows(run / "predictions.csv")
     return found

@@ -16,7 +16,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from sklearn.metrics import cohen_kappa_score
 
 from cxr.errors import InputError
-from cxr.evaluation.predictions import read_predictions
+from cxr.evaluation.predictions import read_test_rows
 from cxr.files import read_json, write_json
 from cxr.images.names import CLASSES, ETIOLOGIES
 from cxr.study import layout
@@ -85,8 +85,7 @@ def read_test_predictions(results: Path, protocol: str, seeds: Mapping[str, int]
     found: dict[str, pd.DataFrame] = {}
     for experiment, seed in seeds.items():
         path = layout.run(results, layout.place_of(protocol, experiment, seed)) / "predictions.csv"
-        rows = read_predictions(path)
-        rows = rows[rows["set"] == "test"].sort_values("path", ignore_index=True)
+        rows = read_test_rows(path)
         first = next(iter(found.values()), rows)
         if not rows[["path", "label"]].equals(first[["path", "label"]]):
             raise InputError(f"{path} has other test images than the other runs under '{protocol}'; train it again.")

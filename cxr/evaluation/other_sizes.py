@@ -12,8 +12,7 @@ from typing import Any
 import pandas as pd
 
 from cxr.errors import InputError
-from cxr.evaluation.bootstrap import bootstrap_weights
-from cxr.evaluation.uncertainty import resampled, summary_of
+from cxr.evaluation.uncertainty import patient_weights, resampled, summary_of
 from cxr.files import sha256_of, write_json
 from cxr.study import layout
 from cxr.study.config import Study
@@ -90,13 +89,7 @@ def _summary(by_seed: Mapping[int, pd.DataFrame], study: Study, resamples: int) 
         name: {seed: rows[rows["set"] == name].sort_values("path", ignore_index=True) for seed, rows in by_seed.items()}
         for name in ("validation", "test")
     }
-    first = next(iter(sets["test"].values()))
-    weights = {
-        key: bootstrap_weights(
-            first["label"].to_numpy(), first[f"patient_{key}"].to_numpy(dtype=str), resamples, study.config["seeds"][0]
-        )
-        for key in ("fine", "coarse")
-    }
+    weights = patient_weights(next(iter(sets["test"].values())), resamples, study.config["seeds"][0])
     summary = summary_of(resampled(sets["test"], weights))
     right = [float((rows["predicted"] == rows["label"]).mean()) for rows in sets["validation"].values()]
     return {

@@ -48,3 +48,18 @@ def read_predictions(path: Path) -> pd.DataFrame:
             sentence = fault.format(path=rows["path"].iloc[row])
             raise InputError(f"{path}, line {row + 2}: {sentence}; make the predictions again.")
     return rows.astype({"label": int, "predicted": int})
+
+
+def read_test_rows(path: Path) -> pd.DataFrame:
+    """Return the rows of the test set of a ``predictions.csv``, sorted by path.
+
+    Their order decides which patients a bootstrap draws.
+
+    Raises:
+        InputError: as ``read_predictions``, or there are no such rows.
+    """
+    rows = read_predictions(path)
+    test = rows[rows["set"] == "test"].sort_values("path", ignore_index=True)
+    if test.empty:
+        raise InputError(f"{path} has no rows of the set test; make the predictions again.")
+    return test

@@ -16,12 +16,14 @@ from cxr.errors import InputError
 from cxr.evaluation.bootstrap import bootstrap_weights, interval, replicates, roc_replicates
 from cxr.evaluation.metrics import METRICS, Numbers
 from cxr.evaluation.paired_tests import delong_p, holm, mcnemar_p, read_comparisons
-from cxr.evaluation.predictions import read_predictions
+from cxr.evaluation.predictions import read_test_rows
 from cxr.files import read_json, write_json
 from cxr.study import layout
 from cxr.study.config import PAPER, Study
 
 LEVEL = 0.95
+# A patient's keys: the fine one decides, the coarse one is a sensitivity analysis.
+KEYS = ("fine", "coarse")
 ROC_GRID = np.linspace(0, 1, 51)
 
 
@@ -71,14 +73,11 @@ def write_uncertainty(config: dict[str, Any], results: Path, uncertainty: Path, 
             continue
         rows = next(iter(next(iter(tests.values())).values()))
         label = rows["label"].to_numpy()
-        patients = {key: rows[f"patient_{key}"].to_numpy(dtype=str) for key in ("fine", "coarse")}
         found["test_set"] = {
             "images": len(rows),
-            **{f"patients_{key}": len(set(names)) for key, names in patients.items()},
+            **{f"patients_{key}": rows[f"patient_{key}"].nunique() for key in KEYS},
         }
-        weights = {
-            key: bootstrap_weights(label, names, resamples, config["seeds"][0]) for key, names in patients.items()
-        }
+        weights = patient_weights(rows, resamples, config["seeds"][0])
         experiments = {name: resampled(by_seed, weights) for name, by_seed in tests.items()}
         for name, experiment in experiments.items():
             first = next(iter(experiment.tests.values()))
@@ -108,11 +107,7 @@ def _read_tests(
             if record.get("status") != "done":
                 not_run.append({"experiment": experiment, "seed": seed, "reason": record["reason"]})
                 continue
-            rows = read_predictions(run / "predictions.csv")
-            # The order of rows decides which patients are drawn.
-            test = rows[rows["set"] == "test"].sort_values("path", ignore_index=True)
-            if test.empty:
-                raise InputError(f"{run / 'predictions.csv'} has no rows of the set test; make the predictions again.")
+            test = read_test_rows(run / "predictions.csv")
             reference = test if reference is None else reference
             if not test[facts].equals(reference[facts]):
                 raise InputError(
@@ -121,6 +116,12 @@ def _read_tests(
                 )
             tests.setdefault(experiment, {})[seed] = test
     return tests, not_run
+
+
+def patient_weights(rows: pd.DataFrame, resamples: int, seed: int) -> dict[str, Any]:
+    """Return the weights of ``bootstrap_weights`` for some test rows by each of ``KEYS``, shape (R, n)."""
+    label = rows["label"].to_numpy()
+    return {key: bootstrap_weights(label, rows[f"patient_{key}"].to_numpy(dtype=str), resamples, seed) for key in KEYS}
 
 
 def resampled(tests: Mapping[int, pd.DataFrame], weights: Mapping[str, Any]) -> Experiment:

@@ -169,9 +169,9 @@ def why_no_cam_at(network: nn.Module, images: Tensor, layer: str, model: Mapping
     return f"{between} between {layer} and the global average pooling"
 
 
-def upsampled(maps: Tensor, size: int) -> Tensor:
-    """Return maps of shape (B, h, w) at the size of the images, (B, size, size), bilinear."""
-    return nn.functional.interpolate(maps[:, None], (size, size), mode="bilinear", align_corners=False)[:, 0]
+def upsampled(maps: Tensor, size: int | tuple[int, int]) -> Tensor:
+    """Return maps of shape (B, h, w) at the size of the images, a side or (H, W); bilinear."""
+    return nn.functional.interpolate(maps[:, None], size, mode="bilinear", align_corners=False)[:, 0]
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """What explains a run: its record, its maps, and the X-rays that these lie over."""
 
-import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from cxr.evaluation.predictions import read_test_rows
 from cxr.figures.xrays import XRays
 from cxr.files import read_json
 from cxr.study import layout
@@ -73,17 +73,18 @@ def read_explanation(results: Path, place: str, xrays: XRays | None) -> Explanat
     with np.load(folder / "maps.npz") as stored:
         arrays = {name: stored[name] for name in stored.files}
     layers = [layer["name"] for layer in record["layers"].values()]
-    predictions = _table(layout.run(results, place) / "predictions.csv")
-    shown = list(enumerate(zip(arrays["paths"].tolist(), arrays["case"].tolist(), strict=True)))
+    tested = read_test_rows(layout.run(results, place) / "predictions.csv").set_index("path")
+    predictions = tested.loc[arrays["paths"].tolist(), ["probability", "predicted"]].to_numpy()
+    shown = list(enumerate(arrays["case"].tolist()))
     images = xrays.read(arrays["paths"].tolist()) if xrays is not None and shown else ()
     cases = {}
     # Of each case the most confident image comes first and that of median confidence, if there are two, second.
-    for (index, (path, name)), image in zip(shown, images, strict=False):
+    for (index, name), image in zip(shown, images, strict=False):
         cases[name] = Case(
             name=name,
             xray=image / 255.0,
-            probability=float(predictions[path]["probability"]),
-            predicted=int(predictions[path]["predicted"]),
+            probability=float(predictions[index, 0]),
+            predicted=int(predictions[index, 1]),
             maps={layer: _relative(arrays, f"map/{layer}", index) for layer in layers},
             cam=_relative(arrays, "cam", index) if "cam/0" in arrays else None,
         )
@@ -99,8 +100,3 @@ def _relative(arrays: Mapping[str, Numbers], name: str, index: int) -> Numbers:
 
 def _doubles(values: Numbers | None) -> Numbers | None:
     return None if values is None else values.astype(np.float64)
-
-
-def _table(predictions: Path) -> dict[str, dict[str, str]]:
-    with predictions.open(encoding="utf-8", newline="") as stream:
-        return {row["path"]: row for row in csv.DictReader(stream) if row["set"] == "test"}

@@ -8,12 +8,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from scipy.ndimage import zoom
 
+from cxr.explanation import cases
 from cxr.figures.data import FigureData
 from cxr.figures.explanations import Case, Explanation, Numbers
 from cxr.figures.style import FULL, SMALL, TINY, TOP_MARGIN, axes_at, bare_axes, text_at, wrapped
 from cxr.figures.words import joined
 
-CASES = ("true positive", "true negative", "false positive", "false negative")
+CASES = tuple(cases.CASES.values())
 CLASSES = ("NORMAL", "PNEUMONIA")
 DEPTHS = ("shallow", "deep")
 COLOURS = "inferno"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from cxr.figures.style import FULL, SMALL, TINY, TOP_MARGIN, axes_at, bare_axes, wrapped
-from cxr.preprocessing.arrays import LEVEL, open_array, read_rows
+from cxr.preprocessing.arrays import grey_levels, open_array, read_rows
 from cxr.study import layout
 from cxr.study.arrays import array_name
 from cxr.study.config import Study
@@ -45,7 +45,7 @@ class XRays:
             largest: images with a larger side are averaged over squares of whole pixels until they are no larger.
         """
         stored = read_rows(open_array(self.array), np.array([self.rows[path] for path in paths], dtype=np.int64))
-        grey = ((stored.astype(np.int32) + LEVEL // 2) // LEVEL).astype(np.uint8)
+        grey = grey_levels(stored)
         factor = -(-grey.shape[1] // largest)
         # Whole numbers throughout, so that every processor gives the same pixels.
         return grey if factor == 1 else np.stack([np.asarray(Image.fromarray(image).reduce(factor)) for image in grey])

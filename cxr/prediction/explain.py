@@ -12,7 +12,7 @@ from PIL.PngImagePlugin import PngInfo
 from torch import nn
 
 from cxr.errors import InputError, SomeFailed, did_you_mean
-from cxr.explanation.grad_cam import grad_cam, layers_of
+from cxr.explanation.grad_cam import grad_cam, layers_of, upsampled
 from cxr.files import write_json, written_whole
 from cxr.images.names import CLASSES
 from cxr.networks.precision import forward
@@ -106,9 +106,8 @@ def _draw(
     shown = [target] if target else list(CLASSES)
     found = {}
     for name in shown:
-        small = grad_cam(network, inputs, layer, CLASSES.index(name)).cpu()[:, None]
-        large = nn.functional.interpolate(small, image.grey.shape, mode="bilinear", align_corners=False)
-        found[f"speaks for {name}"] = large[0, 0].numpy()
+        small = grad_cam(network, inputs, layer, CLASSES.index(name)).cpu()
+        found[f"speaks for {name}"] = upsampled(small, image.grey.shape)[0].numpy()
     text = _text(trained, probability, layer, warnings)
     marks = PngInfo()
     marks.add_text("Comment", NOTICE)

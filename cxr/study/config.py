@@ -19,9 +19,6 @@ from cxr.study.schemas import coerced, validate
 
 __all__ = ["PAPER", "Study", "expanded", "read_experiments", "read_protocol"]
 
-# What a run takes of a GPU's memory where the config has no estimate for its backbone.
-GPU_MB = 8000
-
 
 @dataclass(frozen=True)
 class Study:

@@ -1,6 +1,5 @@
 """The files that explain a run, as far as an archive of runs has to know them; ``cxr.explanation`` writes them."""
 
-import hashlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ import numpy as np
 
 from cxr.errors import InputError
 from cxr.files import write_json, written_whole
+from cxr.sealed_zip import sha256_of_bytes
 
 RECORD, MAPS = "explanation.json", "maps.npz"
 NAMES = (RECORD, MAPS)
@@ -45,5 +45,5 @@ def check_explanation(explanation: Mapping[str, Any], run: Mapping[str, Any], ma
                 f"{where} explains another {name} than that of the run: its SHA-256 is not the one in run.json; make "
                 "the explanation again."
             )
-    if hashlib.sha256(maps).hexdigest() != explanation["outputs"][MAPS]:
+    if sha256_of_bytes(maps) != explanation["outputs"][MAPS]:
         raise InputError(f"{where} belongs to another {MAPS}: its SHA-256 differs; make the explanation again.")
