@@ -300,6 +300,17 @@ def test_a_test_image_opens_large_by_keyboard_and_arrows_turn_the_pages(opened, 
     assert tab.locator(".image-grid button").nth(1).evaluate("button => button === document.activeElement")
 
 
+@pytest.mark.parametrize("scripts", [True, False])
+def test_test_images_keep_their_place_before_they_are_loaded(opened, scripts):
+    tab = opened(java_script_enabled=scripts)
+    image = tab.locator(".image-grid img").first
+    place = image.bounding_box()
+    assert place["y"] > 2000, "far below what is seen, where a browser does not load it"
+    assert place["height"] == place["width"] > 50
+    image.scroll_into_view_if_needed()
+    assert image.bounding_box()["height"] == place["height"]
+
+
 def test_without_the_script_the_test_images_are_a_plain_grid_and_print_leaves_them_out(opened):
     tab = opened(400, java_script_enabled=False)
     assert len(shown(tab)) == 160
