@@ -81,7 +81,7 @@ def test_the_bookmarks_are_the_headings(reader, page):
 
 
 def test_pages_are_numbered_and_carry_the_running_head_and_the_mark(sheets, page):
-    assert 6 <= len(sheets) <= 10, "the paper of one experiment, with the figures of its images"
+    assert 6 <= len(sheets) <= 8, "the paper of one experiment"
     head = re.search(r'data-head="([^"]*)"', page)[1]
     mark = re.search(r'data-mark="([^"]*)"', page)[1]
     for number, text in enumerate(sheets, 1):
