@@ -20,6 +20,7 @@ from cxr.evaluation.quantities import Node, counted, number
 from cxr.evaluation.results import Run, measures, read_results
 from cxr.figures.sources import signs_of, source_of
 from cxr.files import REPOSITORY
+from cxr.images.cohort import is_of_study
 from cxr.paper.bibliography import Bibliography
 from cxr.paper.conclusions import untested_reasons
 from cxr.paper.findings import FIGURE_COLUMNS, digits_of, mean, read_findings, spans, total
@@ -79,6 +80,7 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
     }
     environment.tests["whole"] = lambda quantity: isinstance(quantity.value, int)
     environment.tests["mapping_node"] = lambda value: isinstance(value, Node)
+    cohort = found.cohort.plain()
     environment.globals |= (
         vars(found)
         | vars(findings)
@@ -86,6 +88,7 @@ def render_paper(study: Study, results: Path, paper: Path = PAPER, templates: Pa
         | {
             "front": front,
             "words": words,
+            "own_images": not (cohort["synthetic"] or is_of_study(cohort, cohort["published_counts"])),
             "findings": findings,
             "figure_columns": FIGURE_COLUMNS,
             "grid": read_image_grid(layout.figures(results) / "test_images.json"),

@@ -200,6 +200,8 @@ def test_real_data_are_not_called_synthetic(study, own_results):
     real = words(render_paper(study, own_results)).lower()
     assert "synthetic" not in real and "phantom" not in real
     assert "reaches a test accuracy of" in real
+    # These are other images than the study's, by their numbers.
+    assert "or from patients.csv only" in real and "children of one hospital" not in real
 
 
 def test_warnings_about_the_data_are_shown(page):
@@ -281,6 +283,7 @@ def test_claims_are_listed_if_they_were_tested_and_counted_by_reason_if_not(two,
     layout.cohort(root).write_text(json.dumps({**cohort, "synthetic": False, "counts": cohort["published_counts"]}))
     weigh(root, study)
     page = render_paper(study, root)
+    assert "children of one hospital" in words(page) and "patients.csv" not in words(page)
     content = json.loads(layout.claims(root).read_text())
     tested = [claim for claim in content["claims"] if any(f["value"] is not None for f in claim["protocols"].values())]
     unexplained = [words(row).split()[0] for row in table_of(page, "tab-unexplained")]
